@@ -1,0 +1,103 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"orgconsole/internal/audit"
+	"orgconsole/internal/database"
+)
+
+type auditCmd struct {
+	Verify auditVerifyCmd `cmd:"" help:"Verify the whole audit log of a store, offline and read-only. Exit 0: intact, 1: not, 2: cannot look."`
+}
+
+type auditVerifyCmd struct {
+	DatabaseURL        string `setting:"CONSOLE_DATABASE_URL" placeholder:"URL" help:"Store. Unset: console.db in the state folder."`
+	AuditPublicKey     string `setting:"CONSOLE_AUDIT_PUBLIC_KEY" placeholder:"KEY" help:"Public half of the key that signed the log. Unset: that of the audit key, else the one beside the store."`
+	AuditPublicKeyFile string `setting:"CONSOLE_AUDIT_PUBLIC_KEY_FILE" placeholder:"PATH" help:"File that holds the public half."`
+	AuditKey           string `setting:"CONSOLE_AUDIT_KEY" placeholder:"KEY" help:"Key that signed the log; the public half is enough."`
+	AuditKeyFile       string `setting:"CONSOLE_AUDIT_KEY_FILE" placeholder:"PATH" help:"File that holds the key."`
+}
+
+func (c auditVerifyCmd) Run(p *program) error {
+	store, public, err := c.load(p.getenv)
+	if err != nil {
+		return err
+	}
+	db, err := database.OpenReadOnly(p.ctx, store)
+	if err != nil {
+		return usageError(fmt.Errorf("audit verify: cannot look: %w", err))
+	}
+	defer db.Close()
+	// Without a state folder nothing is remembered: said, since a shortened log is then found out later.
+	state, err := stateFolder(p.getenv)
+	if err != nil {
+		fmt.Fprintf(p.stderr, "console: the last checkpoint is not remembered: %v\n", err)
+	}
+	report, err := audit.Verify(p.ctx, db, public, audit.VerifyOptions{StateDir: state})
+	var tampered *audit.TamperedError
+	switch {
+	case errors.As(err, &tampered):
+		fmt.Fprintf(p.stdout, "not intact: %v\n", tampered)
+		return fmt.Errorf("audit verify: not intact: %w", err)
+	case errors.Is(err, audit.ErrTampered):
+		fmt.Fprintf(p.stdout, "not intact: %v\n", err)
+		return fmt.Errorf("audit verify: not intact: %w", err)
+	case err != nil:
+		return usageError(fmt.Errorf("audit verify: cannot look: %w", err))
+	}
+	for _, tree := range report.Trees {
+		fmt.Fprintf(p.stdout, "%-40s %8d records  root %s\n", cmp.Or(tree.OrganizationID, "(system)"), tree.Size, tree.Root)
+	}
+	_, err = fmt.Fprintf(p.stdout, "intact: %d records in %d trees\n", report.Events, len(report.Trees))
+	return err
+}
+
+// load finds the store and the public key: the one given, that of the private key given, else the one beside the store.
+func (c auditVerifyCmd) load(getenv func(string) string) (store, public string, err error) {
+	var bad problems
+	store = databaseURL(&bad, c.DatabaseURL, getenv)
+	public = secret(&bad, "CONSOLE_AUDIT_PUBLIC_KEY", c.AuditPublicKey, c.AuditPublicKeyFile)
+	signer := ""
+	if public == "" {
+		signer = secret(&bad, "CONSOLE_AUDIT_KEY", c.AuditKey, c.AuditKeyFile)
+	}
+	if err := bad.err(); err != nil {
+		return "", "", err
+	}
+	if public == "" && signer == "" {
+		if public, signer, err = keyBeside(store); err != nil {
+			bad.add("CONSOLE_AUDIT_PUBLIC_KEY", "not set, and "+err.Error(), "the public half of the key that signed the log")
+			return "", "", bad.err()
+		}
+	}
+	if public != "" {
+		return store, public, nil
+	}
+	if public, err = audit.PublicKey(signer); err != nil {
+		bad.add("CONSOLE_AUDIT_KEY", "not a signing key", "a key as `console keys` prints it")
+		return "", "", bad.err()
+	}
+	return store, public, nil
+}
+
+// keyBeside reads the key that serve left beside the store: the public half, else the whole.
+func keyBeside(store string) (public, signer string, err error) {
+	folder, err := storeFolder(store)
+	if err != nil {
+		return "", "", err
+	}
+	public, err = readKey(filepath.Join(folder, auditPublicFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		signer, err = readKey(filepath.Join(folder, auditKeyFile))
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return "", "", fmt.Errorf("there is no %s in %s", auditPublicFile, folder)
+	}
+	return public, signer, err
+}

@@ -1,0 +1,436 @@
+package main
+
+import (
+	"cmp"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// settings holds what `console serve` can be told, as it was typed. Every field is a string, because the command
+// line parser would stop at the first bad value; load checks all of them and tells about all at once.
+// The tag `setting` names the environment variable; a flag on the command line wins over it.
+type settings struct {
+	StytchProjectID   string `setting:"STYTCH_PROJECT_ID" placeholder:"ID" help:"Project id, such as project-live-…. Required."`
+	StytchSecret      string `setting:"STYTCH_SECRET" placeholder:"SECRET" help:"Secret of the project. Required, here or as a file."`
+	StytchSecretFile  string `setting:"STYTCH_SECRET_FILE" placeholder:"PATH" help:"File that holds the secret of the project."`
+	StytchPublicToken string `setting:"STYTCH_PUBLIC_TOKEN" placeholder:"TOKEN" help:"Public token of the project. Signing in by password does without."`
+	StytchBaseURL     string `setting:"STYTCH_BASE_URL" placeholder:"URL" help:"Address of the API. Unset: the one that the project id belongs to."`
+
+	Addr      string `setting:"CONSOLE_ADDR" default:"127.0.0.1:8080" help:"Address to listen on."`
+	PublicURL string `setting:"CONSOLE_PUBLIC_URL" placeholder:"URL" help:"Address that people type. https, or http on loopback. Unset: http and the address to listen on, if that is loopback."`
+
+	DatabaseURL string `setting:"CONSOLE_DATABASE_URL" placeholder:"URL" help:"Store, such as sqlite:///var/lib/orgconsole/console.db. Unset: console.db in the state folder."`
+
+	SessionKeys     string `setting:"CONSOLE_SESSION_KEYS" placeholder:"KEYS" help:"Keys of the session cookie, newest first, separated by commas. Unset: made once, beside the store."`
+	SessionKeysFile string `setting:"CONSOLE_SESSION_KEYS_FILE" placeholder:"PATH" help:"File that holds the session keys."`
+	AuditKey        string `setting:"CONSOLE_AUDIT_KEY" placeholder:"KEY" help:"Key that signs the audit log. Unset: made once, beside the store."`
+	AuditKeyFile    string `setting:"CONSOLE_AUDIT_KEY_FILE" placeholder:"PATH" help:"File that holds the audit key."`
+
+	TrustedProxies string `setting:"CONSOLE_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Addresses of proxies whose X-Forwarded-For is believed, separated by commas. Unset: none."`
+	LogLevel       string `setting:"CONSOLE_LOG_LEVEL" default:"info" help:"One of debug, info, warn, error."`
+	SessionIdle    string `setting:"CONSOLE_SESSION_IDLE" default:"30m" help:"How long a session may lie idle."`
+	SessionMax     string `setting:"CONSOLE_SESSION_MAX" default:"8h" help:"How long a session may last, from 5m to 8784h."`
+	ReasonRequired string `setting:"CONSOLE_REASON_REQUIRED" default:"true" help:"Whether an operation needs a reason: true or false."`
+	TicketPattern  string `setting:"CONSOLE_TICKET_PATTERN" placeholder:"REGEXP" help:"What a ticket must look like, whole. Unset: anything, or none."`
+}
+
+// config is settings, checked and decoded. It holds secrets and is never printed or logged.
+type config struct {
+	projectID, secret string
+	baseURL           string // "" when the project id decides
+	addr              string
+	publicURL         *url.URL // nil: from the address once it is known
+	databaseURL       string
+	sessionKeys       [][]byte // nil: made once, beside the store
+	auditKey          string   // "": made once, beside the store
+	trustedProxies    []netip.Prefix
+	logLevel          slog.Level
+	sessionIdle       time.Duration
+	sessionMax        time.Duration
+	reasonRequired    bool
+	ticketPattern     *regexp.Regexp // nil: any
+}
+
+// Stytch's limits on session_duration_minutes.
+const (
+	shortestSession = 5 * time.Minute
+	longestSession  = 527040 * time.Minute
+)
+
+// sessionKeySize is 32 bytes to sign the cookie and 32 to encrypt it.
+const sessionKeySize = 64
+
+// problems gathers what is wrong with each setting, so that all of it is told in one go.
+type problems struct{ found []error }
+
+// add says what is wrong with a setting. What goes in here is printed: never the value of a secret.
+func (p *problems) add(setting, wrong, accepted string) {
+	p.found = append(p.found, fmt.Errorf("%s: %s; accepted: %s", setting, wrong, accepted))
+}
+
+// err is nil when nothing was wrong.
+func (p *problems) err() error {
+	if len(p.found) == 0 {
+		return nil
+	}
+	return usageError(fmt.Errorf("bad settings, nothing was started\n%w", errors.Join(p.found...)))
+}
+
+// load checks every setting. The error names each bad one.
+func (s settings) load(getenv func(string) string) (config, error) {
+	var p problems
+	// In the order of --help, so that the complaints come in that order too.
+	c := config{
+		projectID: s.projectID(&p),
+		secret:    s.secret(&p),
+		baseURL:   s.baseURL(&p),
+		addr:      s.Addr,
+	}
+	c.publicURL = s.publicURL(&p, listenHost(&p, "CONSOLE_ADDR", s.Addr))
+	c.databaseURL = databaseURL(&p, s.DatabaseURL, getenv)
+	c.sessionKeys = s.sessionKeys(&p)
+	c.auditKey = s.auditKey(&p)
+	c.trustedProxies = s.trustedProxies(&p)
+	c.logLevel = s.logLevel(&p)
+	c.sessionIdle, c.sessionMax = s.sessionTimes(&p)
+	c.reasonRequired = s.reasonRequired(&p)
+	c.ticketPattern = s.ticketPattern(&p)
+	return c, p.err()
+}
+
+func (s settings) projectID(p *problems) string {
+	const accepted = "the project id that Stytch shows, project-live-… or project-test-…"
+	switch {
+	case s.StytchProjectID == "":
+		p.add("STYTCH_PROJECT_ID", "not set", accepted)
+	case s.StytchBaseURL != "":
+		// Whoever names an address need not follow the naming that picks one.
+	case !strings.HasPrefix(s.StytchProjectID, "project-live-") && !strings.HasPrefix(s.StytchProjectID, "project-test-"):
+		p.add("STYTCH_PROJECT_ID", fmt.Sprintf("%q belongs to no known environment", s.StytchProjectID), accepted)
+	}
+	return s.StytchProjectID
+}
+
+func (s settings) secret(p *problems) string {
+	if s.StytchSecret == "" && s.StytchSecretFile == "" {
+		p.add("STYTCH_SECRET", "not set", "the secret of the project, or STYTCH_SECRET_FILE with the path of a file that holds it")
+	}
+	return secret(p, "STYTCH_SECRET", s.StytchSecret, s.StytchSecretFile)
+}
+
+func (s settings) baseURL(p *problems) string {
+	if s.StytchBaseURL == "" {
+		return ""
+	}
+	const accepted = "an https address such as https://api.stytch.com; http only on loopback"
+	u, err := url.Parse(s.StytchBaseURL)
+	switch {
+	case err != nil || u.Host == "":
+		p.add("STYTCH_BASE_URL", "not an address", accepted)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		p.add("STYTCH_BASE_URL", "has a user, a query or a fragment", accepted)
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		p.add("STYTCH_BASE_URL", fmt.Sprintf("%s would send the project secret in the clear", u.Redacted()), accepted)
+	}
+	return s.StytchBaseURL
+}
+
+func (s settings) publicURL(p *problems, listenHost string) *url.URL {
+	const accepted = "https://console.example.com, or http only on loopback, with no path"
+	if s.PublicURL == "" {
+		if listenHost != "" && !isLoopback(listenHost) {
+			p.add("CONSOLE_PUBLIC_URL", "not set, and CONSOLE_ADDR can be reached from other machines", accepted)
+		}
+		return nil
+	}
+	u, err := url.Parse(s.PublicURL)
+	switch {
+	case err != nil || u.Hostname() == "":
+		p.add("CONSOLE_PUBLIC_URL", "not an address", accepted)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "":
+		p.add("CONSOLE_PUBLIC_URL", "has more than scheme, host and port", accepted)
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		p.add("CONSOLE_PUBLIC_URL", fmt.Sprintf("%q would carry sessions in the clear", u.Redacted()), accepted)
+	default:
+		// As a browser writes it, since the Host of every request is compared with it.
+		host := strings.ToLower(u.Host)
+		if (u.Scheme == "https" && u.Port() == "443") || (u.Scheme == "http" && u.Port() == "80") {
+			host = strings.TrimSuffix(host, ":"+u.Port())
+		}
+		return &url.URL{Scheme: u.Scheme, Host: host}
+	}
+	return nil
+}
+
+func (s settings) sessionKeys(p *problems) [][]byte {
+	text := secret(p, "CONSOLE_SESSION_KEYS", s.SessionKeys, s.SessionKeysFile)
+	if text == "" {
+		return nil
+	}
+	keys, err := parseSessionKeys(text)
+	if err != nil {
+		p.add("CONSOLE_SESSION_KEYS", err.Error(), "keys as `console keys` prints them, newest first, separated by commas")
+	}
+	return keys
+}
+
+// parseSessionKeys reads keys separated by commas, each 64 bytes in base64. Its errors hold no part of a key.
+func parseSessionKeys(text string) ([][]byte, error) {
+	var keys [][]byte
+	for i, field := range strings.Split(text, ",") {
+		key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(field))
+		if err != nil {
+			return nil, fmt.Errorf("key %d is not base64", i+1)
+		}
+		if len(key) != sessionKeySize {
+			return nil, fmt.Errorf("key %d has %d bytes instead of %d", i+1, len(key), sessionKeySize)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+func (s settings) auditKey(p *problems) string {
+	text := secret(p, "CONSOLE_AUDIT_KEY", s.AuditKey, s.AuditKeyFile)
+	if text == "" {
+		return ""
+	}
+	if !isAuditKey(text) {
+		p.add("CONSOLE_AUDIT_KEY", "not a signing key", "a key as `console keys` prints it")
+	}
+	return text
+}
+
+func (s settings) trustedProxies(p *problems) []netip.Prefix {
+	var prefixes []netip.Prefix
+	for field := range strings.SplitSeq(s.TrustedProxies, ",") {
+		field = strings.TrimSpace(field)
+		if field == "" {
+			continue
+		}
+		const accepted = "addresses or networks separated by commas, such as 10.0.0.7, 192.168.0.0/24"
+		prefix, err := netip.ParsePrefix(field)
+		if err != nil {
+			addr, addrErr := netip.ParseAddr(field)
+			if addrErr != nil || addr.Zone() != "" {
+				p.add("CONSOLE_TRUSTED_PROXIES", fmt.Sprintf("%q is neither an address nor a network", field), accepted)
+				continue
+			}
+			prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if prefix.Bits() == 0 {
+			p.add("CONSOLE_TRUSTED_PROXIES", fmt.Sprintf("%q would let anyone claim any address", field), accepted)
+			continue
+		}
+		prefixes = append(prefixes, prefix.Masked())
+	}
+	return prefixes
+}
+
+func (s settings) logLevel(p *problems) slog.Level {
+	switch strings.ToLower(s.LogLevel) {
+	case "debug":
+		return slog.LevelDebug
+	case "info":
+		return slog.LevelInfo
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	}
+	p.add("CONSOLE_LOG_LEVEL", fmt.Sprintf("%q is no level", s.LogLevel), "debug, info, warn, error")
+	return slog.LevelInfo
+}
+
+func (s settings) sessionTimes(p *problems) (idle, longest time.Duration) {
+	idle, idleErr := time.ParseDuration(s.SessionIdle)
+	if idleErr != nil || idle < time.Minute {
+		p.add("CONSOLE_SESSION_IDLE", fmt.Sprintf("%q is no time of a minute or more", s.SessionIdle), "a time such as 30m or 1h")
+	}
+	longest, maxErr := time.ParseDuration(s.SessionMax)
+	if maxErr != nil || longest < shortestSession || longest > longestSession || longest%time.Minute != 0 {
+		p.add("CONSOLE_SESSION_MAX", fmt.Sprintf("%q is no time Stytch grants", s.SessionMax), "whole minutes from 5m to 8784h, such as 8h")
+	} else if idleErr == nil && idle > longest {
+		p.add("CONSOLE_SESSION_IDLE", fmt.Sprintf("%s is more than CONSOLE_SESSION_MAX, %s", s.SessionIdle, s.SessionMax), "a time up to CONSOLE_SESSION_MAX")
+	}
+	return idle, longest
+}
+
+func (s settings) reasonRequired(p *problems) bool {
+	required, err := strconv.ParseBool(s.ReasonRequired)
+	if err != nil {
+		p.add("CONSOLE_REASON_REQUIRED", fmt.Sprintf("%q is neither", s.ReasonRequired), "true, false")
+	}
+	return required
+}
+
+func (s settings) ticketPattern(p *problems) *regexp.Regexp {
+	if s.TicketPattern == "" {
+		return nil
+	}
+	pattern, err := regexp.Compile(s.TicketPattern)
+	if err != nil {
+		p.add("CONSOLE_TICKET_PATTERN", err.Error(), "a regular expression in Go's syntax, such as [A-Z]+-[0-9]+")
+	}
+	return pattern
+}
+
+// secret is the value of a setting that may also be the path of a file. Whitespace around it is dropped, since
+// files end in a newline.
+func secret(p *problems, name, value, file string) string {
+	switch {
+	case value != "" && file != "":
+		p.add(name, "set, and "+name+"_FILE too", "one of the two")
+		return ""
+	case file == "":
+		return strings.TrimSpace(value)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		p.add(name+"_FILE", err.Error(), "the path of a file that this process can read")
+		return ""
+	}
+	text := strings.TrimSpace(string(b))
+	if text == "" {
+		p.add(name+"_FILE", fmt.Sprintf("%s is empty", file), "a file that holds the value")
+	}
+	return text
+}
+
+// databaseURL is the store's address: the one given, or console.db in the state folder.
+func databaseURL(p *problems, given string, getenv func(string) string) string {
+	const accepted = "sqlite:// and an absolute path, such as sqlite:///var/lib/orgconsole/console.db"
+	if given == "" {
+		folder, err := stateFolder(getenv)
+		if err != nil {
+			p.add("CONSOLE_DATABASE_URL", "not set, and "+err.Error(), accepted)
+			return ""
+		}
+		return sqliteURL(filepath.Join(folder, "console.db"))
+	}
+	u, err := url.Parse(given)
+	switch {
+	case err != nil:
+		p.add("CONSOLE_DATABASE_URL", "not an address", accepted)
+	case u.Scheme != "sqlite":
+		// Only the scheme is repeated: other stores carry a password in the rest.
+		p.add("CONSOLE_DATABASE_URL", fmt.Sprintf("no store is called %q", u.Scheme), accepted)
+	case u.Host != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !filepath.IsAbs(u.Path) || strings.HasSuffix(u.Path, "/"):
+		p.add("CONSOLE_DATABASE_URL", "not sqlite:// and the absolute path of a file", accepted)
+	}
+	return given
+}
+
+// sqliteURL writes the path of a store as the setting is written.
+func sqliteURL(path string) string {
+	return (&url.URL{Scheme: "sqlite", Path: path}).String()
+}
+
+// storeFolder is where an SQLite store lies; the keys made on its first start lie there too.
+func storeFolder(databaseURL string) (string, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil || u.Scheme != "sqlite" {
+		return "", errors.New("the store is not a file")
+	}
+	return filepath.Dir(u.Path), nil
+}
+
+// stateFolder is where this user's programs keep state, by the XDG base directory specification.
+func stateFolder(getenv func(string) string) (string, error) {
+	base := getenv("XDG_STATE_HOME")
+	if !filepath.IsAbs(base) { // the specification says to ignore what is not absolute
+		home := getenv("HOME")
+		if !filepath.IsAbs(home) {
+			return "", errors.New("neither XDG_STATE_HOME nor HOME says where the state folder is")
+		}
+		base = filepath.Join(home, ".local", "state")
+	}
+	return filepath.Join(base, "orgconsole"), nil
+}
+
+// listenHost checks an address to listen on and returns its host, "0.0.0.0" when it means every address and ""
+// when it was bad.
+func listenHost(p *problems, setting, addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		p.add(setting, fmt.Sprintf("%q is no address to listen on", addr), "host:port, such as 127.0.0.1:8080, or :8080 for every address")
+		return ""
+	}
+	return cmp.Or(host, "0.0.0.0")
+}
+
+// isLoopback reports whether a host, by its spelling alone, is this machine.
+func isLoopback(host string) bool {
+	if strings.EqualFold(host, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// environment gives a flag its value from the variable its `setting` tag names. An empty variable counts as unset:
+// container files often export settings without a value.
+func environment(getenv func(string) string) kong.Resolver {
+	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		if flag.Tag == nil {
+			return nil, nil
+		}
+		name := flag.Tag.Get("setting")
+		if name == "" {
+			return nil, nil
+		}
+		if value := getenv(name); value != "" {
+			return value, nil
+		}
+		return nil, nil
+	})
+}
+
+// describeFlag adds the environment variable to a flag's help.
+func describeFlag(value *kong.Value) string {
+	if value.Tag == nil || value.Tag.Get("setting") == "" {
+		return value.Help
+	}
+	return value.Help + " ($" + value.Tag.Get("setting") + ")"
+}
+
+// setting is one row of the table in docs/operations.md, which a test compares with the code.
+type setting struct {
+	Name, Flag, Default, Help string
+}
+
+// allSettings lists every setting of `console serve`, in the order of its --help.
+func allSettings() ([]setting, error) {
+	parser, err := newParser(&cli{}, &program{getenv: func(string) string { return "" }}, func(int) {})
+	if err != nil {
+		return nil, err
+	}
+	var list []setting
+	for _, command := range parser.Model.Children {
+		if command.Name != "serve" {
+			continue
+		}
+		for _, flag := range command.Flags {
+			if name := flag.Tag.Get("setting"); name != "" {
+				list = append(list, setting{Name: name, Flag: "--" + flag.Name, Default: flag.Default, Help: flag.Help})
+			}
+		}
+	}
+	return list, nil
+}
