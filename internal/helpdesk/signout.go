@@ -1,0 +1,81 @@
+package helpdesk
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"orgconsole/internal/audit"
+	"orgconsole/internal/stytch"
+)
+
+// SignOut ends the actor's own session: first here, where its token's hash is
+// refused from then on until expires, then upstream, tried twice. confirmed
+// says that the upstream knows. An error means the store failed and nothing
+// was ended.
+func (d *Desk) SignOut(ctx context.Context, actor Actor, expires time.Time) (confirmed bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), operationTime)
+	defer cancel()
+	op := d.newOperation(actor, Request{OperationID: d.NewOperationID(), TargetID: actor.MemberID}, audit.ActionSignOut)
+	op.Target = actor.person()
+	now := d.now().UTC()
+	op.State, op.CreatedAt, op.CallUntil = StateIntent, now, now.Add(2*callTime)
+	err = d.db.Write(ctx, func(tx *sql.Tx) error {
+		const end = `INSERT INTO ended_sessions (token_hash, ended_at, expires_at) VALUES (?, ?, ?)
+			ON CONFLICT (token_hash) DO NOTHING`
+		if _, err := tx.ExecContext(ctx, end, actor.Acting.Hash(), now.UnixMilli(), expires.UnixMilli()); err != nil {
+			return err
+		}
+		if err := insertOperation(ctx, tx, op); err != nil {
+			return err
+		}
+		_, err := d.audit.Append(ctx, tx, intentEvent(op, actor))
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("record sign-out: %w", err)
+	}
+	d.authz.Forget(actor.Acting)
+
+	err = d.call(ctx, actor, op, func(ctx context.Context, actor Actor, op *Operation) finding {
+		f := d.revokeOwn(ctx, actor)
+		if f.outcome != audit.OutcomeSucceeded {
+			op.Attempt++
+			f = d.revokeOwn(ctx, actor)
+		}
+		return f
+	})
+	return err == nil && op.Done(), nil
+}
+
+func (d *Desk) revokeOwn(ctx context.Context, actor Actor) finding {
+	answer, err := d.stytch.RevokeSession(ctx, actor.Acting)
+	var refused *stytch.Error
+	switch {
+	case err == nil:
+		return finding{outcome: audit.OutcomeSucceeded, detail: DetailAnswer, status: answer.StatusCode, requestID: answer.RequestID}
+	case errors.As(err, &refused) && SessionDead(refused.Type):
+		// It had ended already, which is what was wanted.
+		f := classifyRefusal(refused)
+		f.outcome = audit.OutcomeSucceeded
+		return f
+	}
+	f := classifyError(err)
+	f.outcome = audit.OutcomeUnknown // refused or lost, the session may still be open
+	return f
+}
+
+// SessionEnded reports whether the session with this token hash was signed out here.
+func (d *Desk) SessionEnded(ctx context.Context, tokenHash string) (bool, error) {
+	var one int
+	err := d.db.Reader().QueryRowContext(ctx, `SELECT 1 FROM ended_sessions WHERE token_hash = ?`, tokenHash).Scan(&one)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("read ended sessions: %w", err)
+	}
+	return true, nil
+}

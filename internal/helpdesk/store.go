@@ -1,0 +1,146 @@
+package helpdesk
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"orgconsole/internal/audit"
+)
+
+// errSettled says another worker made the operation final first.
+var errSettled = errors.New("already final")
+
+func insertOperation(ctx context.Context, tx *sql.Tx, op *Operation) error {
+	record, err := json.Marshal(op)
+	if err != nil {
+		return fmt.Errorf("encode operation: %w", err)
+	}
+	const q = `INSERT INTO operations (id, organization_id, root_id, retry_of, attempt, action, state, outcome,
+		target_id, password_id, actor_id, record, created_at, called_until, lease_owner, lease_until)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', 0)`
+	_, err = tx.ExecContext(ctx, q, op.ID, op.OrganizationID, op.RootID, op.RetryOf, op.Attempt, string(op.Action),
+		string(op.State), string(op.Outcome), op.Target.MemberID, op.PasswordID, op.Actor.MemberID, string(record),
+		op.CreatedAt.UnixMilli(), op.CallUntil.UnixMilli())
+	return err
+}
+
+// updateOperation writes the operation unless it is final already, which is
+// how there is at most one final outcome whoever gets there first.
+func updateOperation(ctx context.Context, tx *sql.Tx, op *Operation) error {
+	record, err := json.Marshal(op)
+	if err != nil {
+		return fmt.Errorf("encode operation: %w", err)
+	}
+	const q = `UPDATE operations SET state = ?, outcome = ?, record = ?, called_until = ?, lease_owner = '', lease_until = 0
+		WHERE id = ? AND state <> 'final'`
+	res, err := tx.ExecContext(ctx, q, string(op.State), string(op.Outcome), string(record), op.CallUntil.UnixMilli(), op.ID)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(errSettled, err)
+	}
+	return nil
+}
+
+func scanOperations(rows *sql.Rows, err error) ([]*Operation, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var ops []*Operation
+	for rows.Next() {
+		var record string
+		if err := rows.Scan(&record); err != nil {
+			return nil, err
+		}
+		op := new(Operation)
+		if err := json.Unmarshal([]byte(record), op); err != nil {
+			return nil, fmt.Errorf("decode operation: %w", err)
+		}
+		ops = append(ops, op)
+	}
+	return ops, rows.Err()
+}
+
+// Operation returns one operation of an organization with its steps, or ErrNotFound.
+func (d *Desk) Operation(ctx context.Context, organizationID, id string) (*Operation, error) {
+	const one = `SELECT record FROM operations WHERE organization_id = ? AND id = ?`
+	ops, err := scanOperations(d.db.Reader().QueryContext(ctx, one, organizationID, id))
+	if err != nil {
+		return nil, fmt.Errorf("read operation: %w", err)
+	}
+	if len(ops) == 0 {
+		return nil, ErrNotFound
+	}
+	op := ops[0]
+	const steps = `SELECT record FROM operations WHERE organization_id = ? AND root_id = ? AND id <> ?
+		ORDER BY created_at, attempt, id`
+	op.Steps, err = scanOperations(d.db.Reader().QueryContext(ctx, steps, organizationID, op.ID, op.ID))
+	if err != nil {
+		return nil, fmt.Errorf("read steps: %w", err)
+	}
+	return op, nil
+}
+
+// Unsettled returns the operations whose outcome nobody knows yet, newest first.
+func (d *Desk) Unsettled(ctx context.Context, organizationID string, limit int) ([]*Operation, error) {
+	// An intent still within its deadline is under way, not unknown.
+	const q = `SELECT record FROM operations WHERE organization_id = ?
+		AND (state = 'unknown' OR (state = 'intent' AND called_until < ?)) ORDER BY created_at DESC LIMIT ?`
+	ops, err := scanOperations(d.db.Reader().QueryContext(ctx, q, organizationID, d.now().UnixMilli(), limit))
+	if err != nil {
+		return nil, fmt.Errorf("read unsettled operations: %w", err)
+	}
+	return ops, nil
+}
+
+// LastDeletion returns the newest successful deletion of a member's password, or nil.
+func (d *Desk) LastDeletion(ctx context.Context, organizationID, memberID string) (*Operation, error) {
+	const q = `SELECT record FROM operations WHERE organization_id = ? AND target_id = ? AND action = ?
+		AND state = 'final' AND outcome = 'succeeded' ORDER BY created_at DESC LIMIT 1`
+	ops, err := scanOperations(d.db.Reader().QueryContext(ctx, q, organizationID, memberID, string(audit.ActionDeletePassword)))
+	if err != nil {
+		return nil, fmt.Errorf("read last deletion: %w", err)
+	}
+	if len(ops) == 0 {
+		return nil, nil
+	}
+	return ops[0], nil
+}
+
+// lease takes the next operation that waits to be settled, or returns nil. A
+// lease that was not given back (its holder died) may be taken over.
+func (d *Desk) lease(ctx context.Context) (*Operation, error) {
+	now := d.now()
+	var op *Operation
+	err := d.db.Write(ctx, func(tx *sql.Tx) error {
+		const q = `SELECT record FROM operations WHERE lease_until < ? AND called_until < ?
+			AND (state IN ('asked', 'intent') OR (state = 'unknown' AND action = ?))
+			ORDER BY called_until LIMIT 1`
+		ops, err := scanOperations(tx.QueryContext(ctx, q, now.UnixMilli(), now.UnixMilli(), string(audit.ActionDeletePassword)))
+		if err != nil || len(ops) == 0 {
+			return err
+		}
+		op = ops[0]
+		const take = `UPDATE operations SET lease_owner = ?, lease_until = ? WHERE id = ?`
+		_, err = tx.ExecContext(ctx, take, d.instance, now.Add(leaseTime).UnixMilli(), op.ID)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("lease an unsettled operation: %w", err)
+	}
+	return op, nil
+}
+
+func (d *Desk) putBack(ctx context.Context, op *Operation, until time.Time) error {
+	return d.db.Write(ctx, func(tx *sql.Tx) error {
+		const q = `UPDATE operations SET lease_owner = '', lease_until = ? WHERE id = ? AND lease_owner = ?`
+		_, err := tx.ExecContext(ctx, q, until.UnixMilli(), op.ID, d.instance)
+		return err
+	})
+}
