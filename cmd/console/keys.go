@@ -89,6 +89,7 @@ func fillKeys(c *config, logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("audit key: %w", err)
 	}
+	//nolint:gosec // G306: the public half is for everyone who may look into the folder
 	if err := os.WriteFile(filepath.Join(folder, auditPublicFile), []byte(public+"\n"), 0o644); err != nil {
 		return fmt.Errorf("write public audit key: %w", err)
 	}
@@ -111,11 +112,8 @@ func keepKey(path string, generate func() (string, error), logger *slog.Logger) 
 		return "", fmt.Errorf("make key file: %w", err)
 	}
 	defer os.Remove(f.Name())
-	if _, err := f.WriteString(key + "\n"); err != nil {
-		f.Close()
-		return "", fmt.Errorf("write key file: %w", err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+	_, err = f.WriteString(key + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return "", fmt.Errorf("write key file: %w", err)
 	}
 	if err := os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {

@@ -20,18 +20,13 @@ type sandboxFlags struct {
 	JSON    bool          `name:"json" help:"Print one JSON object first, instead of words."`
 }
 
-const (
-	largestOrg     = 100_000
-	longestLatency = time.Minute
-)
-
-// check names every flag that makes no sense; people is how many named members an organization has at least.
+// check names every flag that makes no sense.
 func (f sandboxFlags) check() error {
 	var bad problems
-	if f.OrgSize < sandbox.MinOrgSize || f.OrgSize > largestOrg {
-		bad.add("--org-size", fmt.Sprintf("%d members", f.OrgSize), fmt.Sprintf("%d, the people with a name and a role, to %d", sandbox.MinOrgSize, largestOrg))
+	if f.OrgSize < sandbox.MinOrgSize || f.OrgSize > sandbox.MaxOrgSize {
+		bad.add("--org-size", fmt.Sprintf("%d members", f.OrgSize), fmt.Sprintf("%d, the people with a name and a role, to %d", sandbox.MinOrgSize, sandbox.MaxOrgSize))
 	}
-	if f.Latency < 0 || f.Latency > longestLatency {
+	if f.Latency < 0 || f.Latency > sandbox.MaxLatency {
 		bad.add("--latency", fmt.Sprintf("%s is no time an answer may take", f.Latency), "0s to 1m")
 	}
 	return bad.err()
@@ -40,7 +35,7 @@ func (f sandboxFlags) check() error {
 type sandboxCmd struct {
 	Addr string `default:"127.0.0.1:0" help:"Loopback address to listen on; port 0 takes a free one."`
 	sandboxFlags
-	Faults            string `placeholder:"SPEC" help:"Faults to start with."`
+	Faults            string `placeholder:"JSON" help:"Faults to start with: one object, or an array of them."`
 	CrossOrgPasswords bool   `help:"One password per email address, in all organizations of the project."`
 	TotalsOff         bool   `help:"Answer member searches with a total of -1."`
 }
@@ -49,9 +44,16 @@ func (c sandboxCmd) Run(p *program) error {
 	if err := c.check(); err != nil {
 		return err
 	}
+	var faults []sandbox.Fault
+	if c.Faults != "" {
+		var err error
+		if faults, err = sandbox.ParseFaults(c.Faults); err != nil {
+			return usageError(fmt.Errorf("--faults: %w", err))
+		}
+	}
 	logger := demoLogger(p.stderr)
 	upstream, err := startSandbox(p.ctx, "--addr", c.Addr, sandbox.Options{
-		OrgSize: c.OrgSize, Latency: c.Latency, CrossOrgPasswords: c.CrossOrgPasswords, TotalsOff: c.TotalsOff,
+		OrgSize: c.OrgSize, Latency: c.Latency, CrossOrgPasswords: c.CrossOrgPasswords, TotalsOff: c.TotalsOff, Faults: faults,
 	}, logger)
 	if err != nil {
 		return err
@@ -130,7 +132,7 @@ func (r *runningSandbox) facts() demoFacts {
 func printJSON(w io.Writer, facts demoFacts) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
-	return encoder.Encode(facts)
+	return encoder.Encode(facts) //nolint:gosec // G117: printing the sandbox's secret is the purpose
 }
 
 func printPeople(w io.Writer, people []demoPerson) error {

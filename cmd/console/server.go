@@ -68,6 +68,8 @@ func (s *server) drain(ctx context.Context, logger *slog.Logger) {
 	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {
 		logger.WarnContext(ctx, "requests cut off", slog.Any("error", err))
-		s.http.Close()
+		if err := s.http.Close(); err != nil {
+			logger.WarnContext(ctx, "close", slog.Any("error", err))
+		}
 	}
 }

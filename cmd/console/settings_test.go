@@ -39,9 +39,9 @@ func minimal() map[string]string {
 	}
 }
 
-func loadWith(t *testing.T, env map[string]string, args ...string) (config, error) {
+func loadWith(t *testing.T, env map[string]string) (config, error) {
 	t.Helper()
-	return parseSettings(t, env, args...).load(func(name string) string { return env[name] })
+	return parseSettings(t, env).load(func(name string) string { return env[name] })
 }
 
 func TestLoadDefaults(t *testing.T) {

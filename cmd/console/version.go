@@ -6,7 +6,7 @@ import (
 	"runtime/debug"
 )
 
-// Set by the linker: -X main.version=… -X main.commit=…
+// The linker sets them: -X main.version=… -X main.commit=…, see the Makefile.
 var (
 	version = "dev"
 	commit  = ""
