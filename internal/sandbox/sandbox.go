@@ -1,14 +1,17 @@
 package sandbox
 
 import (
+	"crypto/rand"
+	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 )
 
 // Limits of Options.OrgSize.
 const (
-	MinOrgSize     = 4
+	MinOrgSize     = 4 // the people with a role
 	MaxOrgSize     = 100_000
 	defaultOrgSize = 250
 )
@@ -58,21 +61,60 @@ type Info struct {
 }
 
 // Sandbox is a local Stytch project. It is safe for concurrent use.
-type Sandbox struct{ info Info }
+type Sandbox struct {
+	now     func() time.Time
+	info    Info
+	ids     idMaker
+	project *project
+
+	randMu sync.Mutex
+	rand   io.Reader
+
+	keys    *signingKeys
+	hashes  *passwordHashes
+	faults  *faultSet
+	journal *journal
+	routes  []route
+}
 
 // New makes a sandbox with its seed data.
 func New(opts Options) (*Sandbox, error) {
-	return &Sandbox{}, nil
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Rand == nil {
+		opts.Rand = rand.Reader
+	}
+	if opts.OrgSize == 0 {
+		opts.OrgSize = defaultOrgSize
+	}
+	if opts.OrgSize < MinOrgSize || opts.OrgSize > MaxOrgSize {
+		return nil, fmt.Errorf("organization size %d: accepted are %d to %d", opts.OrgSize, MinOrgSize, MaxOrgSize)
+	}
+	if opts.Latency < 0 || opts.Latency > MaxLatency {
+		return nil, fmt.Errorf("latency %s: accepted are 0 to %s", opts.Latency, MaxLatency)
+	}
+	s := &Sandbox{now: opts.Now, rand: opts.Rand, ids: newIDMaker(opts.Seed)}
+	s.info = s.ids.credentials()
+	if opts.ProjectID != "" {
+		s.info.ProjectID = opts.ProjectID
+	}
+	if opts.Secret != "" {
+		s.info.Secret = opts.Secret
+	}
+	s.keys = newSigningKeys()
+	s.hashes = newPasswordHashes()
+	s.journal = newJournal()
+	s.routes = s.table()
+	s.faults = newFaultSet()
+	if err := s.faults.replace(opts.Faults); err != nil {
+		return nil, err
+	}
+	if err := s.seed(opts); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
-
-// Fault is one way to misbehave at one endpoint.
-type Fault struct {
-	Endpoint string `json:"endpoint"`
-	Kind     string `json:"kind"`
-}
-
-// ParseFaults reads faults as JSON: one object or an array of them.
-func ParseFaults(text string) ([]Fault, error) { return nil, nil }
 
 // Info returns the credentials and the people of the sandbox.
 func (s *Sandbox) Info() Info {
@@ -84,5 +126,5 @@ func (s *Sandbox) Info() Info {
 // Handler serves the API and, under /_sandbox/, the control endpoint.
 // Whoever owns the listener sees to it that it is on a loopback address.
 func (s *Sandbox) Handler() http.Handler {
-	return http.NotFoundHandler()
+	return http.HandlerFunc(s.serve)
 }

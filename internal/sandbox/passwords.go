@@ -1,0 +1,377 @@
+package sandbox
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/argon2"
+)
+
+// Cost of argon2id here: about 3 ms. Modest on purpose: the passwords are made up, and starts and tests should be quick.
+const (
+	argonTime    = 1
+	argonMemory  = 4 << 10 // KiB
+	argonThreads = 1
+	argonSize    = 32
+)
+
+// failuresToLock and lockDuration are the project settings' defaults.
+const (
+	failuresToLock = 10
+	lockDuration   = time.Hour
+	istLifetime    = 10 * time.Minute
+)
+
+// passwordHashes holds the hash of each password that was set or tried, by password id.
+type passwordHashes struct {
+	mu sync.Mutex
+	by map[string][]byte
+}
+
+func newPasswordHashes() *passwordHashes { return &passwordHashes{by: map[string][]byte{}} }
+
+func hashPassword(id, password string) []byte {
+	// An id is never used twice, so it serves as the salt.
+	return argon2.IDKey([]byte(password), []byte(id), argonTime, argonMemory, argonThreads, argonSize)
+}
+
+func (h *passwordHashes) set(id, password string) {
+	sum := hashPassword(id, password)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.by[id] = sum
+}
+
+// verify compares a password with the one that has the id; seeded is what it is when nobody ever set it.
+func (h *passwordHashes) verify(id, password, seeded string) bool {
+	h.mu.Lock()
+	want, ok := h.by[id]
+	h.mu.Unlock()
+	if !ok {
+		h.set(id, seeded)
+		want = hashPassword(id, seeded)
+	}
+	return subtle.ConstantTimeCompare(hashPassword(id, password), want) == 1
+}
+
+func authenticatePassword(c *call) (answer, error) {
+	var in struct {
+		sessionInput
+		OrganizationID string `json:"organization_id"`
+		EmailAddress   string `json:"email_address"`
+		Password       string `json:"password"`
+	}
+	if err := c.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	if err := checkEmail(in.EmailAddress); err != nil {
+		return nil, err
+	}
+	if in.Password == "" {
+		return nil, badRequest("The password is missing.")
+	}
+	p := c.project
+	p.mu.RLock()
+	_, m, err := c.passwordCandidate(in.OrganizationID, in.EmailAddress)
+	p.mu.RUnlock()
+	if err != nil {
+		return nil, err
+	}
+	// Hashing and the key are slow, so they are done without the lock; what was found is looked up again below.
+	right := c.hashes.verify(m.json.MemberPasswordID, in.Password, p.ids.password(m.json.MemberID))
+	key := c.keys.get()
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ref, again, err := c.passwordCandidate(in.OrganizationID, in.EmailAddress)
+	if err != nil {
+		return nil, err
+	}
+	if !right || again.json.MemberPasswordID != m.json.MemberPasswordID {
+		if !c.dry {
+			p.update(ref, c.countFailure)
+		}
+		return nil, fail(http.StatusUnauthorized, "unauthorized_credentials", "The email address or the password is wrong.")
+	}
+	if again.resetRequired {
+		return nil, fail(http.StatusBadRequest, "member_reset_password", "The member has to reset the password first.")
+	}
+	if again.failures > 0 && !c.dry {
+		again = p.update(ref, func(m *member) { m.failures = 0 })
+	}
+	return c.signIn(ref, again, in.sessionInput, key)
+}
+
+// passwordCandidate finds the member who signs in, as far as a password can matter. It needs project.mu.
+func (c *call) passwordCandidate(organizationID, email string) (rowRef, *member, error) {
+	o, err := c.project.findOrganization(organizationID)
+	if err != nil {
+		return rowRef{}, nil, err
+	}
+	ref, m, ok := c.project.memberByEmail(o, email)
+	switch {
+	case !ok && c.project.switches.enumerationProtection:
+		return rowRef{}, nil, fail(http.StatusUnauthorized, "unauthorized_credentials", "The email address or the password is wrong.")
+	case !ok:
+		return rowRef{}, nil, errMemberNotFound()
+	case m.locked(c.now()):
+		return rowRef{}, nil, fail(http.StatusTooManyRequests, "user_lock_limit_reached",
+			"The member is locked after too many failed attempts.")
+	case !o.allowsPassword() && !m.json.IsBreakglass:
+		return rowRef{}, nil, fail(http.StatusBadRequest, "operation_restricted_by_organization_auth_methods",
+			"The organization does not allow passwords.")
+	case m.json.MemberPasswordID == "":
+		return rowRef{}, nil, fail(http.StatusNotFound, "member_password_not_found", "The member has no password.")
+	}
+	return ref, m, nil
+}
+
+func (o *organization) allowsPassword() bool {
+	return o.json.AuthMethods != "RESTRICTED" || slices.Contains(o.json.AllowedAuthMethods, "password")
+}
+
+func (s *Sandbox) countFailure(m *member) {
+	m.failures++
+	if m.failures >= failuresToLock {
+		s.lock(m, lockDuration)
+	}
+}
+
+// lock locks a member; the count starts anew when the lock is over.
+func (s *Sandbox) lock(m *member, d time.Duration) {
+	now := s.nowUTC()
+	until := now.Add(d)
+	m.json.LockCreatedAt, m.json.LockExpiresAt = &now, &until
+	m.failures = 0
+}
+
+// signIn answers a primary authentication that succeeded. It needs project.mu for writing.
+func (c *call) signIn(ref rowRef, m *member, in sessionInput, key *signingKey) (answer, error) {
+	p, now := c.project, c.nowUTC()
+	o := p.orgs[ref.org]
+	out := &authenticateReply{
+		MemberID: m.json.MemberID, OrganizationID: o.json.OrganizationID, Member: m.show(now), Organization: *o.json,
+	}
+	var reused *session
+	if in.SessionToken != "" || in.SessionJWT != "" {
+		found, err := c.findSession(in.SessionToken, in.SessionJWT)
+		if err != nil {
+			return nil, err
+		}
+		if found.ref == ref { // another member's session is ignored
+			reused = found
+		}
+	}
+	if reused == nil && (o.json.MFAPolicy == "REQUIRED_FOR_ALL" || m.json.MFAEnrolled) {
+		out.MFARequired = &mfaRequired{}
+		if m.json.MFAPhoneNumber != "" || m.json.TOTPRegistrationID != "" {
+			out.MFARequired.MemberOptions = &mfaOptions{MFAPhoneNumber: m.json.MFAPhoneNumber, TOTPRegistrationID: m.json.TOTPRegistrationID}
+		}
+		until := now.Add(istLifetime)
+		out.IntermediateSessionToken, out.ISTExpiresAt = c.newToken(), &until
+		if !c.dry {
+			p.ists[out.IntermediateSessionToken] = &ist{ref: ref, expires: until}
+		}
+		return out, nil
+	}
+	minutes := defaultSessionMinutes
+	if in.Minutes != nil {
+		minutes = *in.Minutes
+	}
+	factor := authFactor{Type: "password", DeliveryMethod: "knowledge", LastAuthenticatedAt: now, CreatedAt: now, UpdatedAt: now}
+	started := session{id: c.newID("session-test-"), token: c.newToken(), ref: ref, started: now}
+	if reused != nil {
+		started = *reused
+	}
+	started.accessed, started.expires = now, now.Add(time.Duration(minutes)*time.Minute)
+	started.factors = append(slices.DeleteFunc(slices.Clone(started.factors), func(f authFactor) bool { return f.Type == "password" }), factor)
+	started.claims = mergeClaims(started.claims, in.CustomClaims)
+	if !c.dry {
+		if reused != nil {
+			*reused = started
+		} else {
+			p.startSession(&started)
+		}
+	}
+	view := p.showSession(&started)
+	jwt, err := c.signJWT(key, view, now)
+	if err != nil {
+		return nil, err
+	}
+	out.MemberAuthenticated, out.SessionToken, out.SessionJWT, out.MemberSession = true, started.token, jwt, &view
+	return out, nil
+}
+
+func checkEmail(email string) error {
+	at := strings.LastIndexByte(email, '@')
+	if at < 1 || at == len(email)-1 || strings.ContainsAny(email, " \t\r\n<>") {
+		return fail(http.StatusBadRequest, "invalid_email", "The email_address is missing or not an address.")
+	}
+	return nil
+}
+
+// Where a reset mail leads when the call does not say, and how long it is good for.
+const (
+	defaultResetRedirect = "http://localhost:3000/authenticate"
+	defaultResetMinutes  = 30
+	minMailMinutes       = 5
+	maxMailMinutes       = 10_080
+)
+
+type resetStartReply struct {
+	reply
+	MemberID      string     `json:"member_id"`
+	MemberEmailID string     `json:"member_email_id"`
+	Member        memberJSON `json:"member"`
+}
+
+func startPasswordReset(c *call) (answer, error) {
+	var in struct {
+		OrganizationID string `json:"organization_id"`
+		EmailAddress   string `json:"email_address"`
+		RedirectURL    string `json:"reset_password_redirect_url"`
+		Minutes        *int   `json:"reset_password_expiration_minutes"`
+	}
+	if err := c.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := checkEmail(in.EmailAddress); err != nil {
+		return nil, err
+	}
+	minutes := defaultResetMinutes
+	if in.Minutes != nil {
+		minutes = *in.Minutes
+	}
+	if minutes < minMailMinutes || minutes > maxMailMinutes {
+		return nil, badRequest("reset_password_expiration_minutes is 5 to 10080.")
+	}
+	if in.RedirectURL == "" {
+		in.RedirectURL = defaultResetRedirect
+	} else if u, err := url.Parse(in.RedirectURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return nil, fail(http.StatusBadRequest, "invalid_password_reset_redirect_url", "The redirect URL is not an absolute http or https URL.")
+	}
+	p := c.project
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o, err := p.findOrganization(in.OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	_, m, ok := p.memberByEmail(o, in.EmailAddress)
+	switch {
+	case !ok:
+		return nil, errMemberNotFound()
+	case !o.allowsPassword() && !m.json.IsBreakglass:
+		return nil, fail(http.StatusBadRequest, "operation_restricted_by_organization_auth_methods", "The organization does not allow passwords.")
+	}
+	if !c.dry {
+		now := c.nowUTC()
+		p.outbox = append(p.outbox, mail{
+			Time: now, Kind: "password_reset", To: m.json.EmailAddress, OrganizationID: o.json.OrganizationID, MemberID: m.json.MemberID,
+			RedirectURL: in.RedirectURL, ExpiresAt: now.Add(time.Duration(minutes) * time.Minute), Token: c.newToken(),
+		})
+	}
+	return &resetStartReply{MemberID: m.json.MemberID, MemberEmailID: p.emailID(m), Member: m.show(c.nowUTC())}, nil
+}
+
+type requireResetReply struct {
+	reply
+	MemberID     *string           `json:"member_id"`
+	Member       *memberJSON       `json:"member"`
+	Organization *organizationJSON `json:"organization"`
+}
+
+// requirePasswordReset works on the address in the whole project. Its answer names a member only where the call did.
+func requirePasswordReset(c *call) (answer, error) {
+	var in struct {
+		EmailAddress   string `json:"email_address"`
+		OrganizationID string `json:"organization_id"`
+		MemberID       string `json:"member_id"`
+	}
+	if err := c.decode(&in); err != nil {
+		return nil, err
+	}
+	if err := checkEmail(in.EmailAddress); err != nil {
+		return nil, err
+	}
+	p := c.project
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o := p.organization(in.OrganizationID)
+	if c.acting != nil {
+		if in.OrganizationID == "" {
+			o = p.orgs[c.acting.ref.org]
+		}
+		if o == nil || o.index != c.acting.ref.org {
+			return nil, errTenancy()
+		}
+		self, _, _ := p.memberByEmail(o, in.EmailAddress)
+		if err := p.allowed(c.acting, self == c.acting.ref, actionDeletePassword); err != nil {
+			return nil, err
+		}
+	}
+	if !p.switches.crossOrgPasswords {
+		return nil, fail(http.StatusBadRequest, "cross_org_passwords_not_enabled",
+			"Passwords of this project belong to members; delete the password instead.")
+	}
+	if in.OrganizationID != "" && o == nil {
+		return nil, errOrganizationNotFound()
+	}
+	target, err := p.resetTarget(o, in.EmailAddress, in.MemberID)
+	if err != nil {
+		return nil, err
+	}
+	everywhere := p.activeWithEmail(in.EmailAddress)
+	if len(everywhere) == 0 {
+		return nil, errMemberNotFound()
+	}
+	if !c.dry {
+		for _, ref := range everywhere {
+			p.update(ref, func(m *member) {
+				if len(everywhere) == 1 {
+					c.clearPassword(m)
+				} else {
+					m.resetRequired = true
+				}
+			})
+		}
+	}
+	out := &requireResetReply{}
+	if target != nil {
+		m := p.member(*target)
+		view := m.show(c.nowUTC())
+		out.MemberID, out.Member, out.Organization = &m.json.MemberID, &view, p.orgs[target.org].json
+	}
+	return out, nil
+}
+
+// resetTarget finds the one member that a require_reset names, if it names one.
+func (p *project) resetTarget(o *organization, email, memberID string) (*rowRef, error) {
+	var (
+		ref rowRef
+		m   *member
+		ok  bool
+	)
+	switch {
+	case memberID != "" && o != nil:
+		ref, m, ok = p.memberIn(o, memberID)
+	case memberID != "":
+		ref, m, ok = p.memberByID(memberID)
+	case o != nil:
+		ref, m, ok = p.memberByEmail(o, email)
+	default:
+		return nil, nil //nolint:nilnil // an address alone names nobody in particular
+	}
+	if !ok || m.json.Status == statusDeleted || !strings.EqualFold(m.json.EmailAddress, strings.TrimSpace(email)) {
+		return nil, errMemberNotFound()
+	}
+	return &ref, nil
+}
