@@ -33,14 +33,14 @@ var buildBinary = sync.OnceValues(func() (string, error) {
 	if line == nil {
 		return "", fmt.Errorf("no build line in the Dockerfile:\n%s", dockerfile)
 	}
-	folder, err := os.MkdirTemp("", "console-test-")
+	folder, err := os.MkdirTemp("", "binary-")
 	if err != nil {
 		return "", err
 	}
 	path := filepath.Join(folder, "console")
 	build := exec.Command("sh", "-c", string(line[1])+"'"+path+"'"+string(line[3]))
 	build.Dir = "../.."
-	build.Env = append(os.Environ(), "VERSION=v1.2.3", "COMMIT=0123456789ab")
+	build.Env = append(os.Environ(), "VERSION=v1.2.3", "COMMIT=0123456789ab", "GOFLAGS=-buildvcs=false") // the image's build has no repository
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %w\n%s", build, err, out)
 	}
@@ -196,14 +196,19 @@ func pause(ctx context.Context) {
 	}
 }
 
+// request is a GET that follows no redirect. The connection is its own, so that none lies idle.
+func request(ctx context.Context, url string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	return (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+}
+
+// get makes a request and reads its answer whole.
 func get(t *testing.T, url string) (*http.Response, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	res, err := client.Do(req)
+	res, err := request(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}

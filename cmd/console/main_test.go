@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -8,7 +9,22 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"console": main})
+	testscript.Main(suite{m}, map[string]func(){"console": main})
+}
+
+// suite gives all tests one temporary folder, removed at the end: the binary they share lies there.
+type suite struct{ *testing.M }
+
+func (s suite) Run() int {
+	folder, err := os.MkdirTemp("", "console-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(folder)
+	if err := os.Setenv("TMPDIR", folder); err != nil {
+		panic(err)
+	}
+	return s.M.Run()
 }
 
 // TestScripts runs the commands as a person types them, each script in an empty folder with an environment of its own.
