@@ -3,6 +3,7 @@ package sandbox
 import (
 	"crypto/subtle"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -101,7 +102,8 @@ func (s *Sandbox) control(w http.ResponseWriter, r *http.Request) {
 	status := http.StatusOK
 	if err != nil {
 		status = http.StatusInternalServerError
-		if e, ok := err.(*controlError); ok { //nolint:errorlint // made here, never wrapped
+		var e *controlError
+		if errors.As(err, &e) {
 			status = e.status
 		}
 		value = map[string]any{"error": err.Error()}

@@ -368,7 +368,7 @@ func (p *project) resetTarget(o *organization, email, memberID string) (*rowRef,
 	case o != nil:
 		ref, m, ok = p.memberByEmail(o, email)
 	default:
-		return nil, nil //nolint:nilnil // an address alone names nobody in particular
+		return nil, nil // an address alone names nobody in particular
 	}
 	if !ok || m.json.Status == statusDeleted || !strings.EqualFold(m.json.EmailAddress, strings.TrimSpace(email)) {
 		return nil, errMemberNotFound()

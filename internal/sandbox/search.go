@@ -81,10 +81,10 @@ func searchMembers(c *call) (answer, error) {
 	if limit < 1 || limit > maxSearchLimit {
 		return nil, badRequest("The limit is 1 to 1000.")
 	}
-	print := fingerprint(in)
+	mark := fingerprint(in)
 	var after *position
 	if in.Cursor != nil && *in.Cursor != "" {
-		if after, err = parseCursor(*in.Cursor, print); err != nil {
+		if after, err = parseCursor(*in.Cursor, mark); err != nil {
 			return nil, err
 		}
 	}
@@ -99,7 +99,7 @@ func searchMembers(c *call) (answer, error) {
 		}
 		total++
 		switch {
-		case after != nil && !after.before(at):
+		case after != nil && !after.less(at):
 		case len(out.Members) == limit:
 			more = true
 		default:
@@ -114,7 +114,7 @@ func searchMembers(c *call) (answer, error) {
 		out.ResultsMetadata.Total = -1
 	}
 	if more {
-		cursor := last.cursor(print)
+		cursor := last.cursor(mark)
 		out.ResultsMetadata.NextCursor = &cursor
 	}
 	return out, nil
@@ -191,9 +191,9 @@ func fingerprint(in searchRequest) [8]byte {
 
 const cursorSize = 8 + 8 + 4 + 4 + 4
 
-func (a position) cursor(print [8]byte) string {
+func (a position) cursor(mark [8]byte) string {
 	b := make([]byte, 0, cursorSize)
-	b = append(b, print[:]...)
+	b = append(b, mark[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(a.created))
 	b = binary.BigEndian.AppendUint32(b, uint32(a.org))
 	b = binary.BigEndian.AppendUint32(b, uint32(a.index))
@@ -201,7 +201,7 @@ func (a position) cursor(print [8]byte) string {
 	return base64.RawURLEncoding.EncodeToString(append(b, sum[:4]...))
 }
 
-func parseCursor(text string, print [8]byte) (*position, error) {
+func parseCursor(text string, mark [8]byte) (*position, error) {
 	b, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil || len(b) != cursorSize {
 		return nil, badRequest("The cursor is not one of this API.")
@@ -209,7 +209,7 @@ func parseCursor(text string, print [8]byte) (*position, error) {
 	at := &position{
 		created: int64(binary.BigEndian.Uint64(b[8:])), org: int(binary.BigEndian.Uint32(b[16:])), index: int(binary.BigEndian.Uint32(b[20:])),
 	}
-	if at.cursor(print) != text {
+	if at.cursor(mark) != text {
 		return nil, badRequest("The cursor belongs to another search.")
 	}
 	return at, nil

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,9 +12,6 @@ import (
 var seedStart = time.Date(2023, 1, 9, 8, 0, 0, 0, time.UTC)
 
 const seedSpan = 1000 * 24 * time.Hour
-
-// oddStride visits the combinations of names in an order that looks like none. It is a prime larger than their number.
-const oddStride = 1_000_003
 
 // generatedSessions is how many of an organization's first members may have sessions from the start.
 const generatedSessions = 250
@@ -42,7 +40,7 @@ func (s *Sandbox) seed(opts Options) error {
 	}
 	now := s.nowUTC()
 	pool := people()
-	p.pool = pool
+	p.pool, p.stride = pool, stride(len(pool))
 	sizes := map[string]int{slugAcme: opts.OrgSize, slugGlobex: 12, slugInitech: 5, slugNorthwind: 5}
 	for i, build := range []func(idMaker) *organizationJSON{acme, globex, initech, northwind} {
 		o := &organization{index: i, json: build(s.ids)}
@@ -92,7 +90,7 @@ func (s *Sandbox) seed(opts Options) error {
 		}
 	}
 	if len(s.info.People) == 0 {
-		return fmt.Errorf("nobody to sign in as")
+		return errors.New("nobody to sign in as")
 	}
 	return nil
 }
@@ -107,10 +105,26 @@ func createdAt(o *organization, index int) time.Time {
 	return seedStart.Add(time.Duration(index)*o.step + time.Duration(o.index)*time.Millisecond)
 }
 
+// stride visits all of n combinations of names, each next one far from the last.
+func stride(n int) int {
+	step := n * 618 / 1000 // near the golden section
+	for gcd(step, n) != 1 {
+		step++
+	}
+	return step
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
 func (p *project) person(o *organization, index int) (person, int) {
 	n := len(p.pool)
 	offset := int(mix(p.ids.seed^uint64(o.index)<<8) % uint64(n))
-	return p.pool[(index*oddStride+offset)%n], index / n
+	return p.pool[(index*p.stride+offset)%n], index / n
 }
 
 // email is unique: a name that comes up again gets a number.

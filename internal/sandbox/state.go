@@ -20,6 +20,7 @@ const (
 type project struct {
 	ids    idMaker
 	pool   []person      // names that generated members have
+	stride int           // through pool
 	people []notedPerson // the members written by hand that are worth trying
 
 	mu        sync.RWMutex // guards everything below
