@@ -196,19 +196,32 @@ func pause(ctx context.Context) {
 	}
 }
 
-// request is a GET that follows no redirect. The connection is its own, so that none lies idle.
-func request(ctx context.Context, url string) (*http.Response, error) {
+// request is a GET that follows no redirect, for a host other than the URL's if one is given. The connection is its
+// own, so that none lies idle.
+func request(ctx context.Context, url, host string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return nil, err
 	}
+	req.Host = host
 	return (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 }
 
 // get makes a request and reads its answer whole.
 func get(t *testing.T, url string) (*http.Response, string) {
 	t.Helper()
-	res, err := request(t.Context(), url)
+	return getFor(t, url, "")
+}
+
+// foreign is get as a page elsewhere would have it, whose name was made to resolve to this machine.
+func foreign(t *testing.T, url string) (*http.Response, string) {
+	t.Helper()
+	return getFor(t, url, "attacker.example")
+}
+
+func getFor(t *testing.T, url, host string) (*http.Response, string) {
+	t.Helper()
+	res, err := request(t.Context(), url, host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,6 +292,12 @@ func TestDemo(t *testing.T) {
 	}
 	if res, _ := get(t, facts.Stytch+"/v1/debug/whoami"); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("GET whoami without credentials at the sandbox = %s, want 401", res.Status)
+	}
+	if res, body := foreign(t, facts.Console+"/login"); res.StatusCode != http.StatusMisdirectedRequest || strings.Contains(body, facts.People[0].Email) {
+		t.Errorf("GET /login for another host = %s, want 421 without the people", res.Status)
+	}
+	if res, _ := foreign(t, facts.Stytch+"/v1/debug/whoami"); res.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("GET whoami for another host at the sandbox = %s, want 421", res.Status)
 	}
 	health := exec.CommandContext(t.Context(), binary(t), "healthcheck", "--addr", strings.TrimPrefix(facts.Console, "http://"))
 	if out, err := health.CombinedOutput(); err != nil {

@@ -57,7 +57,7 @@ func (c demoCmd) Run(p *program) (err error) {
 		return err
 	}
 	defer console.close()
-	server := serve(l, onlyLoopbackHosts(console.handler), logger)
+	server := serve(l, console.handler, logger)
 	defer server.drain(p.ctx, logger)
 
 	if c.JSON {

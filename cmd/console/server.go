@@ -41,7 +41,10 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 func serve(l net.Listener, handler http.Handler, logger *slog.Logger) *server {
 	s := &server{
 		http: &http.Server{
-			Handler:           handler,
+			Handler: handler,
+			// OPTIONS * would be answered by net/http, without the headers that every response of ours carries.
+			DisableGeneralOptionsHandler: true,
+
 			ReadHeaderTimeout: readHeaderTimeout,
 			ReadTimeout:       readTimeout,
 			WriteTimeout:      writeTimeout,

@@ -30,7 +30,7 @@ func TestDrainLetsRequestsFinish(t *testing.T) {
 	answered := make(chan string, 1)
 	go func() {
 		defer close(answered)
-		res, err := request(t.Context(), listenURL(l))
+		res, err := request(t.Context(), listenURL(l), "")
 		if err != nil {
 			t.Error(err)
 			return
@@ -53,7 +53,7 @@ func TestDrainLetsRequestsFinish(t *testing.T) {
 	refused := func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		res, err := request(ctx, listenURL(l))
+		res, err := request(ctx, listenURL(l), "")
 		if err == nil {
 			res.Body.Close()
 		}
