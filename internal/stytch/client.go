@@ -32,6 +32,9 @@ const (
 	maxID        = 512 // the longest documented id is an external one of 128 characters
 	maxText      = 2000
 	maxRetry     = 24 * time.Hour
+
+	minScrubbed = 4  // shorter passwords are found in any text
+	minSecret   = 16 // shorter ones may be part of a request id
 )
 
 // Client calls the API with the credentials of one project. It is safe for concurrent use.
@@ -44,7 +47,7 @@ type Client struct {
 	timeout       time.Duration
 	searchTimeout time.Duration
 	now           func() time.Time
-	http          *http.Client
+	transport     http.RoundTripper
 }
 
 // Option changes how New sets up a client.
@@ -62,7 +65,8 @@ type options struct {
 // is loopback; a path prefix is kept.
 func WithBaseURL(base string) Option { return func(o *options) { o.base = base } }
 
-// WithTransport replaces the transport. It must not retry requests other than GET.
+// WithTransport replaces the transport. It must not send a request other than GET twice. TransportError.NotSent is known
+// only with a transport that reports to net/http/httptrace.
 func WithTransport(rt http.RoundTripper) Option { return func(o *options) { o.transport = rt } }
 
 // WithUserAgent replaces the User-Agent header.
@@ -89,6 +93,9 @@ func New(projectID, secret string, opts ...Option) (*Client, error) {
 	if secret == "" || !printable(secret) {
 		return nil, errors.New("stytch: secret is empty or holds characters no secret has")
 	}
+	if strings.ContainsFunc(o.userAgent, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+		return nil, errors.New("stytch: user agent does not fit in a header")
+	}
 	if o.timeout < 0 {
 		return nil, errors.New("stytch: timeout is negative")
 	}
@@ -109,11 +116,7 @@ func New(projectID, secret string, opts ...Option) (*Client, error) {
 		timeout:       defaultTimeout,
 		searchTimeout: defaultSearchTimeout,
 		now:           o.now,
-		http: &http.Client{
-			Transport: o.transport,
-			// A redirect is returned as it is, so that credentials go to the configured host only.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		transport:     o.transport,
 	}
 	if o.timeout > 0 {
 		c.timeout, c.searchTimeout = o.timeout, o.timeout
@@ -148,7 +151,7 @@ func checkBaseURL(base string) (string, error) {
 	// The text is not repeated: it may hold a password by mistake.
 	u, err := url.Parse(base)
 	switch {
-	case err != nil, u.Hostname() == "", u.Opaque != "":
+	case err != nil, u.Hostname() == "", u.Opaque != "", strings.Contains(u.Host, "%"):
 		return "", errors.New("stytch: base URL is not an absolute URL")
 	case u.User != nil:
 		return "", errors.New("stytch: base URL must not hold credentials")
@@ -252,9 +255,10 @@ func (c *Client) do(ctx context.Context, r request, out answer) error {
 	}
 	callCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var connected atomic.Bool
+	var wanted, got atomic.Bool
 	callCtx = httptrace.WithClientTrace(callCtx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+		GetConn: func(string) { wanted.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { got.Store(true) },
 	})
 	req, err := http.NewRequestWithContext(callCtx, method, target, body)
 	if err != nil {
@@ -268,9 +272,13 @@ func (c *Client) do(ctx context.Context, r request, out answer) error {
 		req.Header.Set(r.acting.header())
 	}
 
-	resp, err := c.http.Do(req)
+	if err := callCtx.Err(); err != nil {
+		return c.transportError(ctx, callCtx, r, err, true)
+	}
+	// The transport itself and not an http.Client: it follows no redirect, so credentials go to the configured host only.
+	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
-		return c.transportError(ctx, callCtx, r, err, !connected.Load())
+		return c.transportError(ctx, callCtx, r, err, wanted.Load() && !got.Load())
 	}
 	defer resp.Body.Close()
 	return c.read(ctx, callCtx, r, resp, out)
@@ -296,7 +304,7 @@ func (c *Client) read(ctx, callCtx context.Context, r request, resp *http.Respon
 	problem := func(what string, err error) error {
 		id, _ := topLevelString(body, "request_id")
 		return &AnswerError{
-			Endpoint: r.endpoint, Status: resp.StatusCode, RequestID: clip(c.scrub(r, id)), Problem: what, Err: err,
+			Endpoint: r.endpoint, Status: resp.StatusCode, RequestID: c.requestID(r, id), Problem: what, Err: err,
 		}
 	}
 	switch {
@@ -336,16 +344,12 @@ func (c *Client) read(ctx, callCtx context.Context, r request, resp *http.Respon
 	}
 	answered := out.response()
 	answered.StatusCode = resp.StatusCode
-	answered.RequestID = clip(answered.RequestID)
+	answered.RequestID = c.requestID(r, answered.RequestID)
 	return nil
 }
 
 // transportError lets the end of a context win over the failure it caused.
 func (c *Client) transportError(ctx, callCtx context.Context, r request, err error, notSent bool) error {
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err // url.Error repeats the URL, and with it ids
-	}
 	var netErr net.Error
 	timeout := errors.As(err, &netErr) && netErr.Timeout()
 	if ctxErr := firstErr(ctx.Err(), callCtx.Err()); ctxErr != nil {
@@ -379,10 +383,10 @@ func (c *Client) apiError(r request, resp *http.Response, body []byte) error {
 	if len(body) > maxErrorBody || !json.Valid(body) || decodeLenient(body, &wire) != nil {
 		// A proxy answered, or the body was cut. The status is known all the same.
 		id, _ := topLevelString(body, "request_id")
-		e.RequestID = clip(c.scrub(r, id))
+		e.RequestID = c.requestID(r, id)
 		return e
 	}
-	e.RequestID = clip(c.scrub(r, wire.RequestID))
+	e.RequestID = c.requestID(r, wire.RequestID)
 	if isErrorType(wire.ErrorType) {
 		e.Type = ErrorType(wire.ErrorType)
 	}
@@ -423,10 +427,23 @@ func (c *Client) scrub(r request, s string) string {
 }
 
 func replace(s, secret string) string {
-	if secret == "" {
+	if len(secret) < minScrubbed {
 		return s
 	}
 	return strings.ReplaceAll(s, secret, redacted)
+}
+
+// requestID returns id unchanged or, where it cannot be one, nothing: a short password may well be part of an id.
+func (c *Client) requestID(r request, id string) string {
+	if len(id) > maxID || !printable(id) {
+		return ""
+	}
+	for _, secret := range append([]string{*c.secret}, r.secrets...) {
+		if len(secret) >= minSecret && strings.Contains(id, secret) {
+			return ""
+		}
+	}
+	return id
 }
 
 // retryAfter reads the header in either of its forms, RFC 9110 section 10.2.3.
