@@ -28,7 +28,10 @@ func New(db *database.DB, signer string, opts Options) (*Log, error) { return ni
 // Start checks the newest record of every tree and records that the console started.
 func (l *Log) Start(ctx context.Context) error { return errors.New("todo") }
 
-// Append records an event in a transaction of database.DB.Write.
+// Write runs fn in a transaction of the store, for what Append has to be in one transaction with.
+func (l *Log) Write(ctx context.Context, fn func(tx *sql.Tx) error) error { return l.db.Write(ctx, fn) }
+
+// Append records an event in a transaction of Write, or of database.DB.Write.
 func (l *Log) Append(ctx context.Context, tx *sql.Tx, ev Event) (Event, error) {
 	return Event{}, errors.New("todo")
 }
