@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"debug/elf"
 	"encoding/json"
 	"fmt"
@@ -414,4 +415,27 @@ func TestServeDrainsAndItsStoreVerifies(t *testing.T) {
 	if out, code := verify("CONSOLE_AUDIT_KEY=hunter2"); code != exitUsage || strings.Contains(out, "hunter2") {
 		t.Errorf("audit verify with a bad key = %d, want %d:\n%s", code, exitUsage, out)
 	}
+
+	id := tamper(t, filepath.Join(state, "orgconsole", "console.db"))
+	if out, code := verify(); code != exitNotOK || !strings.Contains(out, "seq 1") || !strings.Contains(out, id) {
+		t.Errorf("audit verify of a changed store = %d, want %d with seq 1 and id %s:\n%s", code, exitNotOK, id, out)
+	}
+}
+
+// tamper changes the second record of the store and returns its id.
+func tamper(t *testing.T, path string) string {
+	t.Helper()
+	store, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var id string
+	if err := store.QueryRowContext(t.Context(), `SELECT id FROM audit_events WHERE tree = (SELECT tree FROM audit_trees WHERE organization_id = '') AND seq = 1`).Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.ExecContext(t.Context(), `UPDATE audit_events SET bytes = bytes || ' ' WHERE id = ?`, id); err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
