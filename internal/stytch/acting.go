@@ -42,14 +42,17 @@ var ErrNoActingSession = errors.New("stytch: no acting session")
 // ActingSession is the session of the member on whose behalf a call is made: a session token or a session JWT. Its zero
 // value is refused by every method. It prints as "[redacted]".
 type ActingSession struct {
-	// Behind a pointer, so that fmt does not reach it either when the value sits in another struct's unexported field.
 	credential *credential
 }
 
+// credential keeps its text behind a second pointer: fmt calls no method on a value in another struct's unexported
+// field, and for a verb that does not fit it follows the first.
 type credential struct {
-	value string
-	jwt   bool
+	text *string
+	jwt  bool
 }
+
+func (c *credential) value() string { return *c.text }
 
 // ActingToken returns the acting session of an opaque session token.
 func ActingToken(token string) (ActingSession, error) {
@@ -69,7 +72,7 @@ func newActing(value string, jwt bool) (ActingSession, error) {
 	if len(value) > maxCredential || !printable(value) {
 		return ActingSession{}, fmt.Errorf("session credential: %w", ErrBadArgument)
 	}
-	return ActingSession{credential: &credential{value: value, jwt: jwt}}, nil
+	return ActingSession{credential: &credential{text: &value, jwt: jwt}}, nil
 }
 
 // IsZero reports whether a is the zero value, which acts for nobody.
@@ -81,7 +84,7 @@ func (a ActingSession) Hash() string {
 	if a.credential == nil {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(a.credential.value))
+	sum := sha256.Sum256([]byte(a.credential.value()))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -90,7 +93,7 @@ func (a ActingSession) Equal(b ActingSession) bool {
 	if a.credential == nil || b.credential == nil {
 		return a.credential == b.credential
 	}
-	return *a.credential == *b.credential
+	return a.credential.jwt == b.credential.jwt && a.credential.value() == b.credential.value()
 }
 
 // String returns a placeholder.
@@ -111,9 +114,9 @@ func (a ActingSession) MarshalJSON() ([]byte, error) { return []byte(`"` + redac
 // header returns the one header that carries the session.
 func (a ActingSession) header() (name, value string) {
 	if a.credential.jwt {
-		return "X-Stytch-Member-SessionJWT", a.credential.value
+		return "X-Stytch-Member-SessionJWT", a.credential.value()
 	}
-	return "X-Stytch-Member-Session", a.credential.value
+	return "X-Stytch-Member-Session", a.credential.value()
 }
 
 // ownSession is the part of a body that names a session by its own credential; exactly one field is set.
@@ -124,9 +127,9 @@ type ownSession struct {
 
 func (a ActingSession) own() ownSession {
 	if a.credential.jwt {
-		return ownSession{SessionJWT: a.credential.value}
+		return ownSession{SessionJWT: a.credential.value()}
 	}
-	return ownSession{SessionToken: a.credential.value}
+	return ownSession{SessionToken: a.credential.value()}
 }
 
 // printable reports whether s consists of visible ASCII only, so that it is safe in a header.

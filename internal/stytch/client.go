@@ -226,7 +226,7 @@ func (c *Client) doAs(ctx context.Context, acting ActingSession, r request, out 
 		return badArgument(r.endpoint, ErrNoActingSession)
 	}
 	r.acting = acting
-	r.secrets = append(r.secrets, acting.credential.value)
+	r.secrets = append(r.secrets, acting.credential.value())
 	return c.do(ctx, r, out)
 }
 

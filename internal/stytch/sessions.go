@@ -138,7 +138,7 @@ func (c *Client) AuthenticateSession(ctx context.Context, own ActingSession, che
 			ownSession
 			AuthorizationCheck *AuthorizationCheck `json:"authorization_check,omitempty"`
 		}{own.own(), check},
-		secrets: []string{own.credential.value},
+		secrets: []string{own.credential.value()},
 	}, &out)
 	if err != nil {
 		return nil, err
@@ -233,7 +233,7 @@ func (c *Client) RevokeSession(ctx context.Context, own ActingSession) (*Respons
 		return nil, badArgument(endpoint, ErrNoActingSession)
 	}
 	var out Response
-	err := c.do(ctx, request{endpoint: endpoint, body: own.own(), secrets: []string{own.credential.value}}, &out)
+	err := c.do(ctx, request{endpoint: endpoint, body: own.own(), secrets: []string{own.credential.value()}}, &out)
 	if err != nil {
 		return nil, err
 	}

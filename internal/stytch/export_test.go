@@ -1,0 +1,4 @@
+package stytch
+
+// MaxBody is the size cap of an answer.
+const MaxBody = maxBody
