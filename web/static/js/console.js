@@ -3,22 +3,25 @@
   "use strict";
   const all = (selector) => document.querySelectorAll(selector);
 
-  // Copy buttons appear where the browser lets a page copy.
-  if (navigator.clipboard) {
-    for (const button of all("[data-copy]")) {
-      const from = document.getElementById(button.dataset.copy) || button.previousElementSibling;
-      const label = button.textContent;
-      button.hidden = false;
-      button.addEventListener("click", async () => {
-        try {
-          await navigator.clipboard.writeText(from.textContent);
-          button.textContent = "Copied";
-        } catch {
-          button.textContent = "Not allowed";
-        }
-        setTimeout(() => { button.textContent = label; }, 2000);
-      });
+  // Copying by selection is for where the browser or a policy refuses the
+  // clipboard: at worst the text stays selected.
+  const copy = async (node) => {
+    try {
+      await navigator.clipboard.writeText(node.textContent);
+      return "Copied";
+    } catch {
+      getSelection().selectAllChildren(node);
+      return document.execCommand("copy") ? "Copied" : "Selected";
     }
+  };
+  for (const button of all("[data-copy]")) {
+    const from = document.getElementById(button.dataset.copy) || button.previousElementSibling;
+    const label = button.textContent;
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      button.textContent = await copy(from);
+      setTimeout(() => { button.textContent = label; }, 2000);
+    });
   }
 
   // A form is posted once. The button is disabled after the browser has taken
