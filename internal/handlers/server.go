@@ -1,0 +1,142 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/gorilla/securecookie"
+	"github.com/gorilla/sessions"
+	"github.com/labstack/echo/v4"
+
+	"orgconsole/internal/audit"
+	"orgconsole/internal/authz"
+	"orgconsole/internal/helpdesk"
+	"orgconsole/internal/stytch"
+)
+
+// Deps is what the pages work with.
+type Deps struct {
+	Stytch *stytch.Client
+	Authz  *authz.Authorizer
+	Audit  *audit.Log
+	Desk   *helpdesk.Desk
+	DB     Pinger
+	Logger *slog.Logger
+	Now    func() time.Time
+	Config Config
+}
+
+// Pinger says whether the store can be reached.
+type Pinger interface {
+	Ping(ctx context.Context) error
+}
+
+// Config is what the operator decides about the pages.
+type Config struct {
+	PublicURL      *url.URL       // the one address the console is served under: scheme, host and port
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto are believed
+	SessionKeys    [][]byte       // 64 bytes each, 32 to sign and 32 to encrypt; newest first
+	SessionIdle    time.Duration
+	SessionMax     time.Duration
+	ReasonRequired bool
+	TicketPattern  *regexp.Regexp // nil: any
+	Demo           *Demo          // nil: no demo
+	Build          string
+}
+
+// Demo is what the sign-in page of the demo shows.
+type Demo struct {
+	People []DemoPerson
+}
+
+// DemoPerson is somebody the demo lets anybody sign in as.
+type DemoPerson struct {
+	Name, Role, Email, Password, Organization string
+}
+
+// Server holds what the handlers share. It is safe for concurrent use.
+type Server struct {
+	stytch *stytch.Client
+	authz  *authz.Authorizer
+	audit  *audit.Log
+	desk   *helpdesk.Desk
+	db     Pinger
+	log    *slog.Logger
+	now    func() time.Time
+	config Config
+
+	host     string // of the public address, as a browser writes it
+	https    bool   // people reach the console by https
+	pages    []pagePattern
+	cookies  *sessions.CookieStore
+	forms    []securecookie.Codec
+	throttle *throttle
+	refused  refusals
+	lastWord []byte // the page for when no page can be rendered
+}
+
+// New returns the console's pages as one handler.
+func New(d Deps) (http.Handler, error) {
+	s, err := newServer(d)
+	if err != nil {
+		return nil, err
+	}
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = s.handleError
+	e.IPExtractor = s.clientIP
+	e.Use(s.middleware()...)
+	for _, r := range s.routes() {
+		h := r.wrap(s)
+		e.Add(r.method, r.path, h)
+		if r.method == http.MethodGet {
+			e.Add(http.MethodHead, r.path, h) // net/http drops the body
+		}
+	}
+	return compress(e)
+}
+
+func newServer(d Deps) (*Server, error) {
+	c := d.Config
+	switch {
+	case c.PublicURL == nil || c.PublicURL.Host == "":
+		return nil, errors.New("handlers: no public URL")
+	case c.SessionIdle <= 0 || c.SessionMax <= 0:
+		return nil, errors.New("handlers: session times must be positive")
+	}
+	s := &Server{
+		stytch: d.Stytch, authz: d.Authz, audit: d.Audit, desk: d.Desk, db: d.DB, log: d.Logger, now: d.Now, config: c,
+		host: canonicalHost(c.PublicURL.Scheme, c.PublicURL.Host), https: c.PublicURL.Scheme == "https",
+		throttle: newThrottle(d.Now),
+	}
+	pairs, err := keyPairs(c.SessionKeys)
+	if err != nil {
+		return nil, err
+	}
+	s.cookies = newCookieStore(pairs, c.SessionMax, s.https)
+	s.forms = newFormCodecs(pairs)
+	s.pages = s.pagePatterns()
+	if s.lastWord, err = renderLastWord(c.Build); err != nil {
+		return nil, fmt.Errorf("handlers: render the page of last resort: %w", err)
+	}
+	return s, nil
+}
+
+// canonicalHost is a host with its port, in lower case and without the port
+// that goes without saying.
+func canonicalHost(scheme, host string) string {
+	host = strings.ToLower(host)
+	port := ":80"
+	if scheme == "https" {
+		port = ":443"
+	}
+	return strings.TrimSuffix(host, port)
+}

@@ -1,0 +1,120 @@
+package handlers
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+)
+
+// What attempts to sign in cost. A failure's cost is taken before the attempt,
+// so that many at once find out no more than many in a row; what a success
+// did not need is given back.
+const (
+	costFailure = 2
+	costSuccess = 1
+)
+
+// throttle slows down guessing: by address, by account and by organization. A
+// busy desk stays well below: 20 successes a minute from one address and 10
+// for one account pass at any time.
+type throttle struct {
+	now  func() time.Time
+	seed maphash.Seed
+
+	mu           sync.Mutex // guards the tables
+	address      bucketTable
+	account      bucketTable
+	organization bucketTable
+}
+
+// bucketCount bounds the memory of a table. Keys that meet in one bucket, at
+// places nobody outside can foretell, share what it allows.
+const bucketCount = 8192
+
+type bucketTable struct {
+	size    float64 // how much may be spent at once
+	refill  float64 // how much comes back in a second
+	buckets []bucket
+}
+
+// bucket says how much was spent and not yet given back, and as of when.
+type bucket struct {
+	spent float64
+	at    time.Time
+}
+
+func newThrottle(now func() time.Time) *throttle {
+	table := func(size, perMinute float64) bucketTable {
+		return bucketTable{size: size, refill: perMinute / 60, buckets: make([]bucket, bucketCount)}
+	}
+	return &throttle{
+		now: now, seed: maphash.MakeSeed(),
+		address: table(120, 60), account: table(40, 15), organization: table(600, 300),
+	}
+}
+
+// attempt is one that was let through.
+type attempt struct {
+	t       *throttle
+	buckets [3]*bucket
+}
+
+// begin lets an attempt through, or says how long to wait.
+func (t *throttle) begin(ip, organization, email string) (*attempt, time.Duration) {
+	organization, email = strings.ToLower(organization), strings.ToLower(email)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+	a := &attempt{t: t}
+	var wait time.Duration
+	for i, one := range []struct {
+		table *bucketTable
+		key   string
+	}{{&t.address, network(ip)}, {&t.account, organization + "\x00" + email}, {&t.organization, organization}} {
+		b := &one.table.buckets[maphash.String(t.seed, one.key)%bucketCount]
+		b.spent = max(0, b.spent-one.table.refill*max(0, now.Sub(b.at).Seconds()))
+		b.at = now
+		if over := b.spent + costFailure - one.table.size; over > 0 {
+			wait = max(wait, time.Duration(over/one.table.refill*float64(time.Second)))
+		}
+		a.buckets[i] = b
+	}
+	if wait > 0 {
+		return nil, wait
+	}
+	a.add(costFailure)
+	return a, 0
+}
+
+// succeeded gives back what a failure would have cost more.
+func (a *attempt) succeeded() { a.giveBack(costFailure - costSuccess) }
+
+// undecided gives all of it back: the upstream did not say who this is.
+func (a *attempt) undecided() { a.giveBack(costFailure) }
+
+func (a *attempt) giveBack(n float64) {
+	a.t.mu.Lock()
+	defer a.t.mu.Unlock()
+	a.add(-n)
+}
+
+func (a *attempt) add(n float64) {
+	for _, b := range a.buckets {
+		b.spent = max(0, b.spent+n)
+	}
+}
+
+// network is what one subscriber usually has: an IPv4 address or an IPv6 /64.
+func network(ip string) string {
+	addr, err := netip.ParseAddr(ip)
+	if err != nil || addr.Is4() {
+		return ip
+	}
+	prefix, err := addr.Prefix(64)
+	if err != nil {
+		return ip
+	}
+	return prefix.String()
+}
