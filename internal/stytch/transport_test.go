@@ -262,3 +262,53 @@ func TestLargestPageFits(t *testing.T) {
 		t.Errorf("%d members, total %d, cursor %q (body of %d bytes)", len(out.Members), out.Total, out.NextCursor, len(body))
 	}
 }
+
+// With HTTP/2 net/http would send a write again on the server's word that it was not processed.
+func TestSpeaksHTTP1(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 1 {
+			t.Errorf("request came over %s", r.Proto)
+		}
+		_, _ = io.WriteString(w, ok(`"project_id":"p"`))
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	transport, isOurs := stytch.NewTransport().(*http.Transport)
+	if !isOurs {
+		t.Fatal("not an http.Transport")
+	}
+	transport.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig.Clone()
+	transport.TLSClientConfig.NextProtos = nil
+	if _, err := newClient(t, server.URL, stytch.WithTransport(transport)).WhoAmI(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The size cap stops the reading, not only the acceptance of what was read.
+func TestGiantBodyIsNotRead(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{200, 302, 500} {
+		read := 0
+		client := newClient(t, "https://api.example", stytch.WithTransport(transportFunc(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(endless{&read})}, nil
+		})))
+		if _, err := client.WhoAmI(t.Context()); err == nil {
+			t.Errorf("%d: no error", status)
+		}
+		if read > 2*stytch.MaxBody {
+			t.Errorf("%d: %d bytes read", status, read)
+		}
+	}
+}
+
+type endless struct{ read *int }
+
+func (e endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	*e.read += len(p)
+	return len(p), nil
+}
