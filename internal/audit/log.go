@@ -3,45 +3,384 @@ package audit
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"orgconsole/internal/database"
 )
 
-// Options are what a Log needs from outside. All are required but Logger.
+const (
+	saltSize    = 16
+	storeIDSize = 16
+)
+
+// Options are what a Log needs from outside. All but Logger are required.
 type Options struct {
 	Now    func() time.Time
-	Rand   io.Reader // safe for concurrent use
+	Rand   io.Reader // safe for concurrent use, as crypto/rand's is
 	Build  string    // program and version, written into every event
 	Logger *slog.Logger
 }
 
-// Log appends to the audit and reads it. It is safe for concurrent use.
-type Log struct{ db *database.DB }
+// Log appends to the audit and reads it. It is safe for concurrent use, and
+// keeps no state of its own: what is true is in the store.
+type Log struct {
+	db       *database.DB
+	signer   note.Signer
+	verifier note.Verifier
+	now      func() time.Time
+	rand     io.Reader
+	build    string
+	logger   *slog.Logger
+}
 
 // New returns a log that signs with a private key as NewKey makes it. Call Start before anything else.
-func New(db *database.DB, signer string, opts Options) (*Log, error) { return nil, errors.New("todo") }
+func New(db *database.DB, signer string, opts Options) (*Log, error) {
+	if db == nil || opts.Now == nil || opts.Rand == nil {
+		return nil, errors.New("audit log: a database, a clock and a source of randomness are required")
+	}
+	s, err := note.NewSigner(signer)
+	if err != nil {
+		return nil, errNotAKey
+	}
+	public, err := PublicKey(signer)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := note.NewVerifier(public)
+	if err != nil {
+		return nil, fmt.Errorf("read public half of audit key: %w", err)
+	}
+	logger := opts.Logger
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &Log{db: db, signer: s, verifier: verifier, now: opts.Now, rand: opts.Rand, build: opts.Build, logger: logger}, nil
+}
 
-// Start checks the newest record of every tree and records that the console started.
-func (l *Log) Start(ctx context.Context) error { return errors.New("todo") }
+// Start makes the system tree of a new store. On any other it holds the head
+// of every tree against its checkpoint and its newest hashes, and refuses to
+// start when they disagree (ErrTampered) or were signed by another key
+// (ErrWrongKey). Then it records that the console started.
+func (l *Log) Start(ctx context.Context) error {
+	err := l.db.Write(ctx, func(tx *sql.Tx) error {
+		trees, err := readTrees(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if len(trees) == 0 {
+			system, err := l.createSystemTree(ctx, tx)
+			if err != nil {
+				return err
+			}
+			trees = []*tree{system}
+		}
+		present := make(map[string]bool, len(trees))
+		for _, t := range trees {
+			if err := t.check(l.verifier, hashesOf(ctx, tx, t)); err != nil {
+				return err
+			}
+			present[t.origin] = true
+		}
+		if err := missingTree(ctx, tx, trees[0], func(origin string) bool { return present[origin] }); err != nil {
+			return err
+		}
+		_, err = l.Append(ctx, tx, Event{Action: ActionStart, Phase: PhaseInfo, Actor: Actor{System: true}})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("start audit log: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) createSystemTree(ctx context.Context, tx *sql.Tx) (*tree, error) {
+	// Without a single tree the store is new, or somebody emptied one table and left the others.
+	var left int
+	const any = `SELECT EXISTS (SELECT 1 FROM audit_events) + EXISTS (SELECT 1 FROM audit_subjects)
+		+ EXISTS (SELECT 1 FROM audit_hashes) + EXISTS (SELECT 1 FROM audit_checkpoints)`
+	if err := tx.QueryRowContext(ctx, any).Scan(&left); err != nil {
+		return nil, fmt.Errorf("look for records: %w", err)
+	}
+	if left > 0 {
+		return nil, &TamperedError{Seq: -1, Problem: "there are records, and no tree is left"}
+	}
+	id := make([]byte, storeIDSize)
+	if _, err := io.ReadFull(l.rand, id); err != nil {
+		return nil, fmt.Errorf("make store id: %w", err)
+	}
+	return l.createTree(ctx, tx, "", originPrefix+hex.EncodeToString(id)+originSystem)
+}
+
+func (l *Log) createOrganizationTree(ctx context.Context, tx *sql.Tx, organizationID string) (*tree, error) {
+	system, err := readTree(ctx, tx, "")
+	if err != nil {
+		return nil, err
+	}
+	origin := organizationOrigin(system.origin, organizationID)
+	// A tree that was dropped must not grow anew as if nothing had been.
+	if err := missingTree(ctx, tx, system, func(listed string) bool { return listed != origin }); err != nil {
+		return nil, err
+	}
+	return l.createTree(ctx, tx, organizationID, origin)
+}
+
+// createTree makes an empty tree and lists it in the system tree, itself when it is that one.
+func (l *Log) createTree(ctx context.Context, tx *sql.Tx, organizationID, origin string) (*tree, error) {
+	const insert = `INSERT INTO audit_trees (organization_id, origin, size, root) VALUES (?, ?, 0, ?)`
+	empty, err := tlog.TreeHash(0, nil)
+	if err != nil {
+		return nil, fmt.Errorf("create tree: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, insert, organizationID, origin, empty.String()); err != nil {
+		return nil, fmt.Errorf("create tree: %w", err)
+	}
+	system, err := readTree(ctx, tx, "")
+	if err != nil {
+		return nil, err
+	}
+	system.fresh = organizationID == ""
+	listing := Event{
+		Action: ActionTreeCreate, Phase: PhaseInfo, Actor: Actor{System: true},
+		Target: Target{Type: "audit_tree", ID: origin},
+	}
+	if _, err := l.add(ctx, tx, system, listing); err != nil {
+		return nil, err
+	}
+	t, err := readTree(ctx, tx, organizationID)
+	if err != nil {
+		return nil, err
+	}
+	t.fresh = organizationID != ""
+	return t, nil
+}
+
+// missingTree returns a TamperedError when the system tree lists a tree that is not among those given.
+func missingTree(ctx context.Context, q queryer, system *tree, present func(origin string) bool) error {
+	const listed = `SELECT seq, id, target_id FROM audit_events WHERE tree = ? AND action = ? ORDER BY seq`
+	rows, err := q.QueryContext(ctx, listed, system.number, string(ActionTreeCreate))
+	if err != nil {
+		return fmt.Errorf("read list of trees: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		gone := TamperedError{}
+		var origin string
+		if err := rows.Scan(&gone.Seq, &gone.ID, &origin); err != nil {
+			return fmt.Errorf("read list of trees: %w", err)
+		}
+		if !present(origin) {
+			gone.Problem = "it lists the tree " + origin + ", which is gone"
+			return &gone
+		}
+	}
+	return rows.Err()
+}
 
 // Write runs fn in a transaction of the store, for what Append has to be in one transaction with.
 func (l *Log) Write(ctx context.Context, fn func(tx *sql.Tx) error) error { return l.db.Write(ctx, fn) }
 
-// Append records an event in a transaction of Write, or of database.DB.Write.
-func (l *Log) Append(ctx context.Context, tx *sql.Tx, ev Event) (Event, error) {
-	return Event{}, errors.New("todo")
-}
-
 // Record is Append in a transaction of its own.
 func (l *Log) Record(ctx context.Context, ev Event) (Event, error) {
-	return Event{}, errors.New("todo")
+	var recorded Event
+	err := l.db.Write(ctx, func(tx *sql.Tx) (err error) {
+		recorded, err = l.Append(ctx, tx, ev)
+		return err
+	})
+	if err != nil {
+		return Event{}, err
+	}
+	return recorded, nil
+}
+
+// Append records an event in a transaction of Write, or of database.DB.Write,
+// and returns it as recorded: with its place, id and time, and with text that
+// cannot be recorded replaced or cut. It first checks the tree as Start does.
+// The organization's tree is made by its first event. The event is there once
+// the transaction is committed, and only then is its checkpoint logged.
+func (l *Log) Append(ctx context.Context, tx *sql.Tx, ev Event) (Event, error) {
+	if problem := ev.misfit(); problem != "" {
+		return Event{}, fmt.Errorf("append audit event: %s not in the catalogue: action %q, phase %q, outcome %q", problem, ev.Action, ev.Phase, ev.Outcome)
+	}
+	ev = cleaned(ev)
+	t, err := readTree(ctx, tx, ev.OrganizationID)
+	if errors.Is(err, sql.ErrNoRows) && ev.OrganizationID != "" {
+		t, err = l.createOrganizationTree(ctx, tx, ev.OrganizationID)
+	}
+	if err != nil {
+		return Event{}, fmt.Errorf("append audit event: %w", err)
+	}
+	if ev, err = l.add(ctx, tx, t, ev); err != nil {
+		return Event{}, fmt.Errorf("append audit event: %w", err)
+	}
+	return ev, nil
+}
+
+// add puts an event at the end of a tree.
+func (l *Log) add(ctx context.Context, tx *sql.Tx, t *tree, ev Event) (Event, error) {
+	edge := hashesOf(ctx, tx, t)
+	if !t.fresh {
+		if err := t.check(l.verifier, edge); err != nil {
+			return Event{}, err
+		}
+	}
+	now := l.now().UTC().Truncate(time.Millisecond)
+	id, err := newID(now, l.rand)
+	if err != nil {
+		return Event{}, err
+	}
+	ev.Seq, ev.ID, ev.Time, ev.Build, ev.Schema = t.size, id, now, clean(l.build, maxText), schema
+	r, sides, err := l.split(ev)
+	if err != nil {
+		return Event{}, err
+	}
+	bytes := r.encode()
+	if _, err := parse(bytes); err != nil { // nobody could verify it later
+		return Event{}, fmt.Errorf("encode event: %w", err)
+	}
+	leaf := tlog.RecordHash(bytes)
+	hashes, err := tlog.StoredHashesForRecordHash(t.size, leaf, edge)
+	if err != nil {
+		return Event{}, fmt.Errorf("hash event: %w", err)
+	}
+	first := tlog.StoredHashIndex(0, t.size)
+	for i, h := range hashes {
+		edge.seen[first+int64(i)] = h
+	}
+	head := checkpoint{origin: t.origin, size: t.size + 1}
+	if head.root, err = tlog.TreeHash(head.size, edge); err != nil {
+		return Event{}, fmt.Errorf("hash tree: %w", err)
+	}
+	err = insertRecord(ctx, tx, t, r, bytes, sides, first, hashes)
+	if database.IsUnique(err) {
+		// Not wrapped: to the caller a key that is taken means one of its own.
+		return Event{}, &TamperedError{Tree: t.organizationID, Seq: t.size, Problem: "there is a record or a hash beyond the head: " + err.Error()}
+	}
+	if err != nil {
+		return Event{}, err
+	}
+	if err := l.advance(ctx, tx, t, head); err != nil {
+		return Event{}, err
+	}
+	return ev, nil
+}
+
+// side is a row of audit_subjects.
+type side struct {
+	field subject
+	salt  string
+	text  string
+}
+
+// split takes the personal texts out of an event and leaves their salted hashes.
+func (l *Log) split(ev Event) (*record, []side, error) {
+	r := &record{event: ev}
+	var sides []side
+	for i, field := range subjects() {
+		text := *ev.subjectText(field)
+		if text == "" {
+			continue
+		}
+		salt := make([]byte, saltSize)
+		if _, err := io.ReadFull(l.rand, salt); err != nil {
+			return nil, nil, fmt.Errorf("make salt: %w", err)
+		}
+		r.hashes[i] = salted(salt, text)
+		*r.event.subjectText(field) = ""
+		sides = append(sides, side{field, hex.EncodeToString(salt), text})
+	}
+	return r, sides, nil
+}
+
+func insertRecord(ctx context.Context, tx *sql.Tx, t *tree, r *record, bytes []byte, sides []side, first int64, hashes []tlog.Hash) error {
+	ev := &r.event
+	const event = `INSERT INTO audit_events (tree, seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	_, err := tx.ExecContext(ctx, event, t.number, ev.Seq, ev.ID, string(bytes), ev.Time.UnixMilli(), string(ev.Action), string(ev.Phase),
+		ev.OperationID, string(ev.Outcome), ev.Actor.MemberID, ev.Target.ID)
+	if err != nil {
+		return fmt.Errorf("insert event: %w", err)
+	}
+	if len(sides) > 0 {
+		args := make([]any, 0, 6*len(sides))
+		for _, s := range sides {
+			args = append(args, t.number, ev.Seq, string(s.field), s.salt, s.text, fold(s.text))
+		}
+		const subjects = `INSERT INTO audit_subjects (tree, seq, field, salt, text, folded) VALUES (?, ?, ?, ?, ?, ?)`
+		if _, err := tx.ExecContext(ctx, subjects+strings.Repeat(`, (?, ?, ?, ?, ?, ?)`, len(sides)-1), args...); err != nil {
+			return fmt.Errorf("insert subjects: %w", err)
+		}
+	}
+	args := make([]any, 0, 3*len(hashes))
+	for i, h := range hashes {
+		args = append(args, t.number, first+int64(i), h[:])
+	}
+	const insert = `INSERT INTO audit_hashes (tree, idx, hash) VALUES (?, ?, ?)`
+	if _, err := tx.ExecContext(ctx, insert+strings.Repeat(`, (?, ?, ?)`, len(hashes)-1), args...); err != nil {
+		return fmt.Errorf("insert hashes: %w", err)
+	}
+	return nil
+}
+
+// advance replaces the head and the checkpoint of a tree.
+func (l *Log) advance(ctx context.Context, tx *sql.Tx, t *tree, head checkpoint) error {
+	const swap = `UPDATE audit_trees SET size = ?, root = ? WHERE tree = ? AND size = ? AND root = ?`
+	res, err := tx.ExecContext(ctx, swap, head.size, head.root.String(), t.number, t.size, t.root)
+	if err != nil {
+		return fmt.Errorf("replace head: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(fmt.Errorf("replace head: it is not the one of %d records any more", t.size), err)
+	}
+	signed, err := head.sign(l.signer)
+	if err != nil {
+		return err
+	}
+	const replace = `INSERT INTO audit_checkpoints (tree, size, note) VALUES (?, ?, ?)
+		ON CONFLICT (tree) DO UPDATE SET size = excluded.size, note = excluded.note`
+	if _, err := tx.ExecContext(ctx, replace, t.number, head.size, signed); err != nil {
+		return fmt.Errorf("replace checkpoint: %w", err)
+	}
+	// Where key and store are on one host, only what left the host can speak against a history written anew.
+	l.db.AfterCommit(tx, func() {
+		l.logger.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "audit checkpoint",
+			slog.String("origin", head.origin), slog.Int64("size", head.size), slog.String("root", head.root.String()), slog.String("note", signed))
+	})
+	return nil
+}
+
+// newID makes a UUIDv7 (RFC 9562) of a time and random bits.
+func newID(t time.Time, rand io.Reader) (string, error) {
+	var id uuid.UUID
+	if _, err := io.ReadFull(rand, id[6:]); err != nil {
+		return "", fmt.Errorf("make event id: %w", err)
+	}
+	ms := t.UnixMilli()
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i))
+	}
+	id[6] = id[6]&0x0f | 0x70
+	id[8] = id[8]&0x3f | 0x80
+	return id.String(), nil
 }
 
 // Checkpoint returns the newest signed checkpoint of a tree, or ErrNotFound.
 func (l *Log) Checkpoint(ctx context.Context, organizationID string) (string, error) {
-	return "", errors.New("todo")
+	t, err := readTree(ctx, l.db.Reader(), organizationID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", ErrNotFound
+	}
+	if err != nil {
+		return "", err
+	}
+	return t.note.String, nil
 }

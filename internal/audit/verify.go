@@ -2,20 +2,34 @@ package audit
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	"orgconsole/internal/database"
 )
 
+// chunk is how many events are held in memory at once.
+const chunk = 2000
+
 // VerifyOptions say how to verify.
 type VerifyOptions struct {
-	StateDir string // where the checkpoints seen are remembered; "" remembers nothing
+	// StateDir is where the checkpoints seen are remembered, so that a log that was shortened, or replaced by an older
+	// copy of itself, is found the next time. "" remembers nothing.
+	StateDir string
 }
 
 // Report says what was found intact.
 type Report struct {
-	Trees  []TreeReport
+	Trees  []TreeReport // the system tree first
 	Events int64
+	// NotRemembered is why the checkpoints could not be stored in StateDir, or nil. The log is intact all the same.
+	NotRemembered error
 }
 
 // TreeReport is one tree of a Report.
@@ -26,7 +40,348 @@ type TreeReport struct {
 	Root           string // base64
 }
 
-// Verify checks the whole audit.
+// Verify checks the whole audit of a store against a public key: every record,
+// every column and text copied out of it, every stored hash, every checkpoint,
+// the list of trees, and that each tree continues the one that was seen the
+// time before. It reads one consistent state of the store and writes nothing
+// to it.
+//
+// When something does not fit, the error is a *TamperedError that names the
+// first bad record; a key that did not sign the log (ErrWrongKey) is one too.
+// Any other error means that it could not look.
 func Verify(ctx context.Context, db *database.DB, publicKey string, opts VerifyOptions) (Report, error) {
-	return Report{}, errors.New("todo")
+	key, err := note.NewVerifier(publicKey)
+	if err != nil {
+		return Report{}, errors.New("verify audit log: the public key is not one of an audit log")
+	}
+	v := verification{key: key, memory: memory{dir: opts.StateDir, store: db.Name(), key: key, text: publicKey}}
+	err = v.run(ctx, db)
+	// What was read of a store in motion proves nothing, neither good nor bad.
+	if moved := db.Stable(); moved != nil {
+		return Report{}, fmt.Errorf("verify audit log: %w", moved)
+	}
+	if err != nil && database.IsDamaged(err) {
+		err = &TamperedError{Seq: -1, Problem: "the store is damaged: " + err.Error(), Err: err}
+	}
+	if err != nil {
+		return Report{}, fmt.Errorf("verify audit log: %w", err)
+	}
+	v.report.NotRemembered = v.memory.write(v.trees)
+	return v.report, nil
+}
+
+// verification is one run of Verify.
+type verification struct {
+	key    note.Verifier
+	memory memory
+	trees  []*tree
+	listed []listedTree // what the system tree lists
+	report Report
+}
+
+// listedTree is an event of the system tree that lists a tree.
+type listedTree struct {
+	seq    int64
+	id     string
+	origin string
+}
+
+func (v *verification) run(ctx context.Context, db *database.DB) error {
+	tx, err := db.Reader().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("begin reading: %w", err)
+	}
+	defer tx.Rollback()
+	if v.trees, err = readTrees(ctx, tx); err != nil {
+		return err
+	}
+	if len(v.trees) == 0 || v.trees[0].organizationID != "" {
+		return &TamperedError{Seq: -1, Problem: "it is gone"}
+	}
+	// With the wrong key there is nothing else to say.
+	for _, t := range v.trees {
+		if _, err := t.checkpoint(v.key); errors.Is(err, ErrWrongKey) {
+			return err
+		}
+	}
+	if err := v.memory.checkStore(v.trees[0]); err != nil {
+		return err
+	}
+	for _, t := range v.trees {
+		if err := v.tree(ctx, tx, t); err != nil {
+			return err
+		}
+	}
+	if err := v.list(); err != nil {
+		return err
+	}
+	if err := v.strays(ctx, tx); err != nil {
+		return err
+	}
+	damage, err := db.Damage(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if damage != "" {
+		return &TamperedError{Seq: -1, Problem: "the store is damaged: " + damage}
+	}
+	return nil
+}
+
+// tree verifies one tree from its first record to its checkpoint.
+func (v *verification) tree(ctx context.Context, tx *sql.Tx, t *tree) error {
+	seen, err := v.memory.read(t.origin)
+	if err != nil {
+		return err
+	}
+	w := walk{v: v, t: t, tx: tx, seen: seen, fromSide: math.MinInt64, fromHash: math.MinInt64}
+	for from := int64(math.MinInt64); ; {
+		rows, err := queryRows(ctx, tx, `WHERE e.tree = ? AND e.seq >= ? ORDER BY e.seq LIMIT ?`, t.number, from, chunk)
+		if err != nil {
+			return err
+		}
+		if err := w.chunk(ctx, rows); err != nil {
+			return err
+		}
+		if len(rows) < chunk {
+			break
+		}
+		from = rows[len(rows)-1].seq + 1
+	}
+	if err := w.end(); err != nil {
+		return err
+	}
+	v.report.Events += t.size
+	v.report.Trees = append(v.report.Trees, TreeReport{OrganizationID: t.organizationID, Origin: t.origin, Size: t.size, Root: t.root})
+	return nil
+}
+
+// walk goes through the records of one tree in order, and builds it anew.
+type walk struct {
+	v    *verification
+	t    *tree
+	tx   *sql.Tx
+	seen *checkpoint // the one remembered from the last time, or nil
+
+	edge  edge
+	sides []sideRow // of this chunk, not yet claimed by an event
+	kept  []hashRow // of this chunk, not yet compared
+
+	fromSide, fromHash int64
+}
+
+// hashRow is a row of audit_hashes.
+type hashRow struct {
+	index int64
+	hash  []byte
+}
+
+func (w *walk) bad(seq int64, id, format string, args ...any) error {
+	return &TamperedError{Tree: w.t.organizationID, Seq: seq, ID: id, Problem: fmt.Sprintf(format, args...)}
+}
+
+// chunk verifies the next rows. Fewer than a full chunk are the last ones.
+func (w *walk) chunk(ctx context.Context, rows []row) error {
+	toSide, toHash := int64(math.MaxInt64), int64(math.MaxInt64)
+	if len(rows) == chunk {
+		toSide = rows[len(rows)-1].seq
+		toHash = tlog.StoredHashIndex(0, w.edge.size+chunk) - 1
+	}
+	var err error
+	if w.sides, err = querySides(ctx, w.tx, `WHERE tree = ? AND seq BETWEEN ? AND ? ORDER BY seq, field`, w.t.number, w.fromSide, toSide); err != nil {
+		return err
+	}
+	if w.kept, err = w.hashes(ctx, w.fromHash, toHash); err != nil {
+		return err
+	}
+	w.fromSide, w.fromHash = toSide+1, toHash+1
+	for i := range rows {
+		if err := w.record(&rows[i]); err != nil {
+			return err
+		}
+	}
+	if len(w.sides) > 0 {
+		return w.bad(w.sides[0].seq, "", "there is a text %q of a record that does not exist", w.sides[0].field)
+	}
+	return nil
+}
+
+func (w *walk) hashes(ctx context.Context, from, to int64) ([]hashRow, error) {
+	rows, err := w.tx.QueryContext(ctx, `SELECT idx, hash FROM audit_hashes WHERE tree = ? AND idx BETWEEN ? AND ? ORDER BY idx`, w.t.number, from, to)
+	if err != nil {
+		return nil, fmt.Errorf("read stored hashes: %w", err)
+	}
+	defer rows.Close()
+	var hashes []hashRow
+	for rows.Next() {
+		var h hashRow
+		if err := rows.Scan(&h.index, &h.hash); err != nil {
+			return nil, unreadable(ctx, err)
+		}
+		hashes = append(hashes, h)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read stored hashes: %w", err)
+	}
+	return hashes, nil
+}
+
+func (w *walk) record(r *row) error {
+	want := w.edge.size
+	switch {
+	case r.seq < want:
+		return w.bad(r.seq, r.id, "it does not belong in the tree")
+	case r.seq > want:
+		return w.bad(want, "", "it is missing; the next one is seq %d id %s", r.seq, r.id)
+	case r.seq >= w.t.size:
+		return w.bad(r.seq, r.id, "it is beyond the %d records of the tree", w.t.size)
+	}
+	n := 0
+	for n < len(w.sides) && w.sides[n].seq <= r.seq {
+		n++
+	}
+	sides := w.sides[:n]
+	w.sides = w.sides[n:]
+	if n > 0 && sides[0].seq < r.seq {
+		return w.bad(sides[0].seq, "", "there is a text %q of a record that does not exist", sides[0].field)
+	}
+	ev, err := w.t.join(r, sides)
+	if err != nil {
+		return err
+	}
+	first := tlog.StoredHashIndex(0, want)
+	hashes := w.edge.add(tlog.RecordHash([]byte(r.bytes.String)))
+	for i, h := range hashes {
+		index := first + int64(i)
+		if len(w.kept) == 0 || w.kept[0].index > index {
+			return w.bad(r.seq, r.id, "its stored hash %d is missing", index)
+		}
+		if w.kept[0].index < index {
+			return w.bad(r.seq, r.id, "there is a stored hash %d that does not belong", w.kept[0].index)
+		}
+		if string(w.kept[0].hash) != string(h[:]) {
+			return w.bad(r.seq, r.id, "its bytes do not have the hash that is stored (index %d)", index)
+		}
+		w.kept = w.kept[1:]
+	}
+	if w.seen != nil && w.edge.size == w.seen.size && w.edge.root() != w.seen.root {
+		return w.bad(r.seq, r.id, "the records up to this one give root %s; the last time this log was verified they gave %s", w.edge.root(), w.seen.root)
+	}
+	if w.t.organizationID == "" && ev.Action == ActionTreeCreate {
+		w.v.listed = append(w.v.listed, listedTree{r.seq, r.id, ev.Target.ID})
+	}
+	return nil
+}
+
+// end holds what was found against the head and the checkpoints.
+func (w *walk) end() error {
+	t, size := w.t, w.edge.size
+	switch {
+	case size < t.size:
+		return w.bad(size, "", "it is missing, and so is all after it: the tree has %d records", t.size)
+	case w.seen != nil && w.seen.size > size:
+		return w.bad(size, "", "it is missing, and so is all after it: %d records were there the last time this log was verified", w.seen.size)
+	case len(w.kept) > 0:
+		return w.bad(-1, "", "there is a stored hash %d beyond the %d records", w.kept[0].index, size)
+	case size == 0:
+		return w.bad(0, "", "it is missing: no tree is empty")
+	case w.edge.root().String() != t.root:
+		return w.bad(-1, "", "the records give root %s, its head has %s", w.edge.root(), t.root)
+	}
+	_, err := t.checkpoint(w.v.key)
+	return err
+}
+
+// list holds the trees there are against those that the system tree lists.
+func (v *verification) list() error {
+	system := v.trees[0]
+	present := make(map[string]*tree, len(v.trees))
+	for _, t := range v.trees {
+		present[t.origin] = t
+		if t != system && t.origin != organizationOrigin(system.origin, t.organizationID) {
+			return t.tampered(nil, "its origin is %s, which is not of this store and organization", t.origin)
+		}
+	}
+	if len(v.listed) == 0 || v.listed[0].seq != 0 || v.listed[0].origin != system.origin {
+		return &TamperedError{Seq: 0, Problem: "the system tree does not begin by listing itself"}
+	}
+	for _, l := range v.listed {
+		if present[l.origin] == nil {
+			return &TamperedError{Seq: l.seq, ID: l.id, Problem: "it lists the tree " + l.origin + ", which is gone or listed twice"}
+		}
+		delete(present, l.origin)
+	}
+	for _, t := range v.trees {
+		if present[t.origin] != nil {
+			return t.tampered(nil, "the system tree does not list it")
+		}
+	}
+	return nil
+}
+
+// strays looks for rows of trees that there are not. The numbers of the trees
+// are nearly always without gaps, so this is a few look-ups in the indexes.
+func (v *verification) strays(ctx context.Context, tx *sql.Tx) error {
+	after := int64(math.MinInt64)
+	for i := range len(v.trees) + 1 {
+		before := int64(math.MaxInt64)
+		if i < len(v.trees) {
+			before = v.trees[i].number
+		}
+		if before-1 != after {
+			const any = `SELECT EXISTS (SELECT 1 FROM audit_events WHERE tree > ? AND tree < ?)
+				+ EXISTS (SELECT 1 FROM audit_subjects WHERE tree > ? AND tree < ?)
+				+ EXISTS (SELECT 1 FROM audit_hashes WHERE tree > ? AND tree < ?)
+				+ EXISTS (SELECT 1 FROM audit_checkpoints WHERE tree > ? AND tree < ?)`
+			var found int
+			if err := tx.QueryRowContext(ctx, any, after, before, after, before, after, before, after, before).Scan(&found); err != nil {
+				return fmt.Errorf("look for stray rows: %w", err)
+			}
+			if found > 0 {
+				return &TamperedError{Seq: -1, Problem: fmt.Sprintf("there are rows of a tree between number %d and %d that does not exist", after, before)}
+			}
+		}
+		after = before
+	}
+	return nil
+}
+
+// edge is the right edge of a growing tree: the roots of the complete subtrees
+// that its size is the sum of, by level. It is written from RFC 6962, not with
+// tlog's functions that Append uses, so that the two check each other.
+type edge struct {
+	size   int64
+	levels [64]tlog.Hash
+	out    [64]tlog.Hash
+}
+
+// add appends a leaf and returns the hashes to store with it, in the order of
+// tlog's stored hash indexes. They are valid until the next add.
+func (e *edge) add(leaf tlog.Hash) []tlog.Hash {
+	complete := bits.TrailingZeros64(^uint64(e.size)) // subtrees that this leaf completes //nolint:gosec // size is never negative
+	h := leaf
+	e.out[0] = h
+	for level := range complete {
+		h = tlog.NodeHash(e.levels[level], h)
+		e.out[level+1] = h
+	}
+	e.levels[complete] = h
+	e.size++
+	return e.out[:complete+1]
+}
+
+func (e *edge) root() tlog.Hash {
+	var root tlog.Hash
+	first := true
+	for level := range e.levels {
+		if e.size>>level&1 == 0 {
+			continue
+		}
+		if first {
+			root, first = e.levels[level], false
+		} else {
+			root = tlog.NodeHash(e.levels[level], root)
+		}
+	}
+	return root
 }

@@ -208,7 +208,7 @@ func IsDamaged(err error) bool {
 // Damage looks for contradictions inside the store that queries do not show,
 // such as an index that leaves out a row of its table. It returns what it
 // found first, or "".
-func Damage(ctx context.Context, tx *sql.Tx) (string, error) {
+func (db *DB) Damage(ctx context.Context, tx *sql.Tx) (string, error) {
 	var found string
 	if err := tx.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&found); err != nil {
 		return "", fmt.Errorf("check integrity: %w", err)

@@ -1,0 +1,140 @@
+package audit_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"orgconsole/internal/audit"
+	"orgconsole/internal/database"
+)
+
+const (
+	acme   = "organization-test-acme"
+	globex = "organization-test-globex"
+)
+
+// clock goes on a second with every look at it.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(time.Second)
+	return c.now
+}
+
+// store is a store with a started log on it.
+type store struct {
+	path           string
+	db             *database.DB
+	log            *audit.Log
+	signer, public string
+	clock          *clock
+	logged         *logged
+}
+
+// logged keeps the messages of a logger.
+type logged struct {
+	slog.Handler
+	mu      sync.Mutex
+	records []slog.Record
+}
+
+func (l *logged) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *logged) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = append(l.records, r)
+	return nil
+}
+
+func (l *logged) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.records)
+}
+
+func storeURL(path string) string { return (&url.URL{Scheme: "sqlite", Path: path}).String() }
+
+func newStore(tb testing.TB) *store {
+	tb.Helper()
+	s := &store{
+		path:  filepath.Join(tb.TempDir(), "console.db"),
+		clock: &clock{now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}, logged: new(logged),
+	}
+	var err error
+	if s.signer, s.public, err = audit.NewKey(rand.Reader); err != nil {
+		tb.Fatal(err)
+	}
+	s.open(tb)
+	if err := s.log.Start(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+// open opens the store's file, without starting the log.
+func (s *store) open(tb testing.TB) {
+	tb.Helper()
+	var err error
+	if s.db, err = database.Open(tb.Context(), storeURL(s.path)); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { s.db.Close() })
+	s.log, err = audit.New(s.db, s.signer, audit.Options{Now: s.clock.Now, Rand: rand.Reader, Build: "test", Logger: slog.New(s.logged)})
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (s *store) record(tb testing.TB, ev audit.Event) audit.Event {
+	tb.Helper()
+	recorded, err := s.log.Record(tb.Context(), ev)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return recorded
+}
+
+func (s *store) verify(tb testing.TB) audit.Report {
+	tb.Helper()
+	report, err := audit.Verify(tb.Context(), s.db, s.public, audit.VerifyOptions{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return report
+}
+
+// deletion is the intent (n even) or the outcome (n odd) of a deleted password.
+func deletion(organizationID string, n int) audit.Event {
+	ev := audit.Event{
+		OrganizationID: organizationID, Action: audit.ActionDeletePassword, Phase: audit.PhaseIntent,
+		OperationID: fmt.Sprintf("operation-%d", n/2),
+		Actor: audit.Actor{
+			MemberID: "member-test-helpdesk", Email: "helpdesk@acme.example", SessionID: "session-test-1",
+			AuthFactors: []string{"password", "totp"},
+		},
+		Target: audit.Target{
+			Type: "member", ID: fmt.Sprintf("member-test-%d", n/2), Label: fmt.Sprintf("Person %d \"Ö%%_\"", n/2),
+			Email: fmt.Sprintf("person%d@acme.example", n/2), PasswordID: fmt.Sprintf("member-password-test-%d", n/2),
+		},
+		Reason: "caller lost the phone\nand said so", Ticket: "HD-1", Attempt: 1,
+		Source: audit.Source{IP: "192.0.2.7", UserAgent: "test"}, RequestID: fmt.Sprintf("request-%d", n),
+	}
+	if n%2 == 1 {
+		ev.Phase, ev.Outcome, ev.Detail = audit.PhaseOutcome, audit.OutcomeSucceeded, "answer"
+		ev.HTTP, ev.UpstreamRequestID = audit.HTTP{Status: 200}, fmt.Sprintf("request-id-test-%d", n)
+	}
+	return ev
+}

@@ -1,0 +1,204 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// row is a row of audit_events: the bytes, and what is copied out of them.
+type row struct {
+	seq         int64
+	id          string
+	bytes       sql.NullString
+	time        int64
+	action      string
+	phase       string
+	operationID string
+	outcome     string
+	actorID     string
+	targetID    string
+}
+
+const selectRow = `SELECT seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events e`
+
+func (r *row) scan(rows interface{ Scan(dest ...any) error }) error {
+	return rows.Scan(&r.seq, &r.id, &r.bytes, &r.time, &r.action, &r.phase, &r.operationID, &r.outcome, &r.actorID, &r.targetID)
+}
+
+func queryRows(ctx context.Context, q queryer, where string, args ...any) ([]row, error) {
+	found, err := q.QueryContext(ctx, selectRow+" "+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read audit events: %w", err)
+	}
+	defer found.Close()
+	var rows []row
+	for found.Next() {
+		var r row
+		if err := r.scan(found); err != nil {
+			return nil, unreadable(ctx, err)
+		}
+		rows = append(rows, r)
+	}
+	if err := found.Err(); err != nil {
+		return nil, fmt.Errorf("read audit events: %w", err)
+	}
+	return rows, nil
+}
+
+// unreadable blames the store for a row that cannot be scanned, unless reading was interrupted.
+func unreadable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("read row: %w", ctx.Err())
+	}
+	return &TamperedError{Seq: -1, Problem: "a row does not hold what it should: " + err.Error()}
+}
+
+// sideRow is a row of audit_subjects.
+type sideRow struct {
+	seq                int64
+	field              string
+	salt, text, folded sql.NullString
+}
+
+func querySides(ctx context.Context, q queryer, where string, args ...any) ([]sideRow, error) {
+	found, err := q.QueryContext(ctx, `SELECT seq, field, salt, text, folded FROM audit_subjects `+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("read audit subjects: %w", err)
+	}
+	defer found.Close()
+	var sides []sideRow
+	for found.Next() {
+		var s sideRow
+		if err := found.Scan(&s.seq, &s.field, &s.salt, &s.text, &s.folded); err != nil {
+			return nil, unreadable(ctx, err)
+		}
+		sides = append(sides, s)
+	}
+	if err := found.Err(); err != nil {
+		return nil, fmt.Errorf("read audit subjects: %w", err)
+	}
+	return sides, nil
+}
+
+// join makes an event of its row and its rows of personal text. Everything in
+// the event is either in the bytes or fits a salted hash in them; columns that
+// were copied must agree with the bytes.
+func (t *tree) join(r *row, sides []sideRow) (Event, error) {
+	bad := func(format string, args ...any) (Event, error) {
+		return Event{}, &TamperedError{Tree: t.organizationID, Seq: r.seq, ID: r.id, Problem: fmt.Sprintf(format, args...)}
+	}
+	if !r.bytes.Valid {
+		return bad("its bytes are gone")
+	}
+	parsed, err := parse([]byte(r.bytes.String))
+	if err != nil {
+		return bad("%v", err)
+	}
+	ev := parsed.event
+	if ev.OrganizationID != t.organizationID {
+		return bad("its bytes are of organization %q", ev.OrganizationID)
+	}
+	if column := r.differs(&ev); column != "" {
+		return bad("its column %s does not agree with its bytes", column)
+	}
+	for _, s := range sides {
+		i := slices.Index(subjectNames(), s.field)
+		switch {
+		case i < 0 || parsed.hashes[i] == "":
+			return bad("its bytes know of no text called %q", s.field)
+		case !s.salt.Valid || !s.text.Valid || !s.folded.Valid:
+			// Erasing a person will leave such rows, together with an event that says so.
+			return bad("the text %s was erased, and no event says so", s.field)
+		}
+		salt, err := hex.DecodeString(s.salt.String)
+		if err != nil || salted(salt, s.text.String) != parsed.hashes[i] {
+			return bad("the text %s does not fit the hash in its bytes", s.field)
+		}
+		if fold(s.text.String) != s.folded.String {
+			return bad("the text %s does not agree with its copy for searching", s.field)
+		}
+		*ev.subjectText(subject(s.field)) = s.text.String
+	}
+	for i, name := range subjects() {
+		if parsed.hashes[i] != "" && *ev.subjectText(name) == "" {
+			return bad("the text %s is gone", name)
+		}
+	}
+	return ev, nil
+}
+
+func subjectNames() []string {
+	names := make([]string, 0, 4)
+	for _, s := range subjects() {
+		names = append(names, string(s))
+	}
+	return names
+}
+
+// differs names a column that says something else than the bytes, or "".
+func (r *row) differs(ev *Event) string {
+	switch {
+	case r.seq != ev.Seq:
+		return "seq"
+	case r.id != ev.ID:
+		return "id"
+	case r.time != ev.Time.UnixMilli():
+		return "time"
+	case r.action != string(ev.Action):
+		return "action"
+	case r.phase != string(ev.Phase):
+		return "phase"
+	case r.operationID != ev.OperationID:
+		return "operation_id"
+	case r.outcome != string(ev.Outcome):
+		return "outcome"
+	case r.actorID != ev.Actor.MemberID:
+		return "actor_id"
+	case r.targetID != ev.Target.ID:
+		return "target_id"
+	}
+	return ""
+}
+
+// readEvents returns the events that a WHERE clause about audit_events e finds.
+func (t *tree) readEvents(ctx context.Context, q queryer, where string, args ...any) ([]Event, error) {
+	rows, err := queryRows(ctx, q, where, args...)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	in := []any{t.number}
+	for _, r := range rows {
+		in = append(in, r.seq)
+	}
+	sides, err := querySides(ctx, q, `WHERE tree = ? AND seq IN (?`+strings.Repeat(`, ?`, len(rows)-1)+`)`, in...)
+	if err != nil {
+		return nil, err
+	}
+	bySeq := make(map[int64][]sideRow, len(rows))
+	for _, s := range sides {
+		bySeq[s.seq] = append(bySeq[s.seq], s)
+	}
+	events := make([]Event, 0, len(rows))
+	for _, r := range rows {
+		ev, err := t.join(&r, bySeq[r.seq])
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, ev)
+	}
+	return events, nil
+}
+
+// snapshot runs fn on one consistent state of the store.
+func (l *Log) snapshot(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	tx, err := l.db.Reader().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("begin reading: %w", err)
+	}
+	defer tx.Rollback()
+	return fn(tx)
+}

@@ -1,0 +1,190 @@
+package audit_test
+
+import (
+	"database/sql"
+	"errors"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite" // the adversary's SQL shell
+
+	"orgconsole/internal/audit"
+	"orgconsole/internal/database"
+)
+
+// tamper runs SQL on the store's file, behind the back of everybody.
+func (s *store) tamper(tb testing.TB, sqls ...string) {
+	tb.Helper()
+	shell, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: s.path}).String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer shell.Close()
+	for _, q := range sqls {
+		if _, err := shell.ExecContext(tb.Context(), q); err != nil {
+			tb.Fatalf("%s: %v", q, err)
+		}
+	}
+}
+
+// copyTo copies the store as a backup would be taken.
+func (s *store) copyTo(tb testing.TB, path string) {
+	tb.Helper()
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		tb.Fatal(err)
+	}
+	s.tamper(tb, `VACUUM INTO '`+path+`'`)
+}
+
+// adversary is what somebody with the store's file does, and what verification must say of it.
+type adversary struct {
+	sql  string
+	want string // part of the error
+	seq  int64
+}
+
+func adversaries() map[string]adversary {
+	const one = ` WHERE tree = 2 AND seq = 7`
+	return map[string]adversary{
+		"a byte":                      {`UPDATE audit_events SET bytes = replace(bytes, 'HD-1', 'HD-2')` + one, "do not have the hash", 7},
+		"a byte, and its hash":        {`UPDATE audit_events SET bytes = replace(bytes, 'HD-1', 'HD-2')` + one + `; UPDATE audit_hashes SET hash = zeroblob(32) WHERE tree = 2 AND idx = 11`, "do not have the hash", 7},
+		"bytes that are no event":     {`UPDATE audit_events SET bytes = '{}'` + one, "not an event", 7},
+		"bytes with a space":          {`UPDATE audit_events SET bytes = bytes || ' '` + one, "after the end", 7},
+		"bytes gone":                  {`UPDATE audit_events SET bytes = NULL` + one, "gone", 7},
+		"column id":                   {`UPDATE audit_events SET id = '019234aa-0000-7000-8000-000000000000'` + one, "column id", 7},
+		"column time":                 {`UPDATE audit_events SET time = time + 1` + one, "column time", 7},
+		"column action":               {`UPDATE audit_events SET action = 'session.sign_in'` + one, "column action", 7},
+		"column phase":                {`UPDATE audit_events SET phase = 'info'` + one, "column phase", 7},
+		"column operation_id":         {`UPDATE audit_events SET operation_id = ''` + one, "column operation_id", 7},
+		"column outcome":              {`UPDATE audit_events SET outcome = 'failed'` + one, "column outcome", 7},
+		"column actor_id":             {`UPDATE audit_events SET actor_id = 'member-test-x'` + one, "column actor_id", 7},
+		"column target_id":            {`UPDATE audit_events SET target_id = 'member-test-x'` + one, "column target_id", 7},
+		"text":                        {`UPDATE audit_subjects SET text = 'x@acme.example'` + one + ` AND field = 'target.email'`, "target.email does not fit", 7},
+		"text and its copy":           {`UPDATE audit_subjects SET text = 'x@acme.example', folded = 'x@acme.example'` + one + ` AND field = 'actor.email'`, "actor.email does not fit", 7},
+		"the copy of a text":          {`UPDATE audit_subjects SET folded = 'x'` + one + ` AND field = 'source.ip'`, "copy for searching", 7},
+		"salt":                        {`UPDATE audit_subjects SET salt = '00'` + one + ` AND field = 'target.label'`, "target.label does not fit", 7},
+		"text gone":                   {`DELETE FROM audit_subjects` + one + ` AND field = 'target.label'`, "target.label is gone", 7},
+		"text erased unrecorded":      {`UPDATE audit_subjects SET salt = NULL, text = NULL, folded = NULL` + one, "no event says so", 7},
+		"text nobody knows":           {`INSERT INTO audit_subjects VALUES (2, 7, 'target.phone', '00', 'x', 'x')`, "no text called", 7},
+		"text of no record":           {`INSERT INTO audit_subjects VALUES (2, 99, 'actor.email', '00', 'x', 'x')`, "does not exist", 99},
+		"removed in the middle":       {`DELETE FROM audit_events` + one, "missing", 7},
+		"removed with all its rows":   {`DELETE FROM audit_events` + one + `; DELETE FROM audit_subjects` + one + `; DELETE FROM audit_hashes WHERE tree = 2 AND idx = 11`, "missing", 7},
+		"removed, the rest moved up":  {`DELETE FROM audit_events` + one + `; UPDATE audit_events SET seq = seq - 1 WHERE tree = 2 AND seq > 7`, "text", 7},
+		"removed first":               {`DELETE FROM audit_events WHERE tree = 2 AND seq = 0`, "missing", 0},
+		"removed last":                {`DELETE FROM audit_events WHERE tree = 2 AND seq = 9`, "missing", 9},
+		"removed last, head set back": {`DELETE FROM audit_events WHERE tree = 2 AND seq = 9; UPDATE audit_trees SET size = 9 WHERE tree = 2`, "text", 9},
+		"inserted after the end":      {`INSERT INTO audit_events SELECT tree, 10, 'x', bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events` + one, "beyond", 10},
+		"inserted before the start":   {`INSERT INTO audit_events SELECT tree, -1, 'x', bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events` + one, "does not belong", -1},
+		"swapped bytes": {`UPDATE audit_events SET bytes = (SELECT bytes FROM audit_events o WHERE o.tree = 2 AND o.seq = 15 - audit_events.seq)
+			WHERE tree = 2 AND seq IN (7, 8)`, "column seq", 7},
+		"swapped rows": {`UPDATE audit_events SET seq = 100 WHERE tree = 2 AND seq = 7; UPDATE audit_events SET seq = 7 WHERE tree = 2 AND seq = 8;
+			UPDATE audit_events SET seq = 8 WHERE tree = 2 AND seq = 100`, "text", 7},
+		"moved to another tree": {`UPDATE audit_events SET tree = 3, seq = 1` + one, "missing", 7},
+		"a hash":                {`UPDATE audit_hashes SET hash = zeroblob(32) WHERE tree = 2 AND idx = 0`, "hash", 0},
+		"a hash gone":           {`DELETE FROM audit_hashes WHERE tree = 2 AND idx = 11`, "hash 11 is missing", 7},
+		"a hash too many":       {`INSERT INTO audit_hashes VALUES (2, 99, zeroblob(32))`, "beyond", -1},
+		"a hash before":         {`INSERT INTO audit_hashes VALUES (2, -1, zeroblob(32))`, "does not belong", 0},
+		"the root":              {`UPDATE audit_trees SET root = 'x' WHERE tree = 2`, "root", -1},
+		"the origin":            {`UPDATE audit_trees SET origin = 'x' WHERE tree = 2`, "checkpoint is of", -1},
+		"organizations swapped": {`UPDATE audit_trees SET organization_id = 'x' WHERE tree = 2; UPDATE audit_trees SET organization_id = '` + acme + `' WHERE tree = 3;
+			UPDATE audit_trees SET organization_id = '` + globex + `' WHERE tree = 2`, "of organization", 0},
+		"the checkpoint gone":       {`DELETE FROM audit_checkpoints WHERE tree = 2`, "checkpoint is gone", -1},
+		"the checkpoint's size":     {`UPDATE audit_checkpoints SET size = 9 WHERE tree = 2`, "head has", -1},
+		"the checkpoint's text":     {`UPDATE audit_checkpoints SET note = replace(note, char(10) || '10' || char(10), char(10) || '11' || char(10)) WHERE tree = 2`, "signature", -1},
+		"the checkpoint of another": {`UPDATE audit_checkpoints SET note = (SELECT note FROM audit_checkpoints WHERE tree = 3) WHERE tree = 2`, "checkpoint is of", -1},
+		"truncated": {`DELETE FROM audit_events WHERE tree = 2 AND seq > 4; DELETE FROM audit_subjects WHERE tree = 2 AND seq > 4;
+			DELETE FROM audit_hashes WHERE tree = 2 AND idx > 7; UPDATE audit_trees SET size = 5 WHERE tree = 2`, "root", -1},
+		"a tree gone": {`DELETE FROM audit_events WHERE tree = 2; DELETE FROM audit_subjects WHERE tree = 2; DELETE FROM audit_hashes WHERE tree = 2;
+			DELETE FROM audit_checkpoints WHERE tree = 2; DELETE FROM audit_trees WHERE tree = 2`, acme + ", which is gone", 2},
+		"a tree's head gone":  {`DELETE FROM audit_trees WHERE tree = 3`, "which is gone", 3},
+		"a tree nobody lists": {`INSERT INTO audit_trees VALUES (4, 'x', 'x', 0, 'x')`, "missing", 0},
+		"rows of no tree":     {`INSERT INTO audit_hashes VALUES (9, 0, zeroblob(32))`, "does not exist", -1},
+		"all trees gone":      {`DELETE FROM audit_trees`, "gone", -1},
+		"a table gone":        {`DROP TABLE audit_subjects`, "damaged", -1},
+		"an index that hides a row": {`PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX audit_events_by_operation ON audit_events (tree, operation_id, seq) WHERE operation_id <> ''operation-3'''
+			WHERE name = 'audit_events_by_operation'`, "damaged", -1},
+	}
+}
+
+func TestVerifyFindsWhatAnAdversaryDid(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	var ids []string
+	for n := range 10 {
+		ids = append(ids, s.record(t, deletion(acme, n)).ID)
+	}
+	s.record(t, deletion(globex, 0))
+	template := filepath.Join(t.TempDir(), "template.db")
+	s.copyTo(t, template)
+	untouched := func(t *testing.T) *store {
+		t.Helper()
+		c := &store{path: filepath.Join(t.TempDir(), "console.db"), public: s.public}
+		data, err := os.ReadFile(template)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(c.path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	t.Run("nothing", func(t *testing.T) {
+		t.Parallel()
+		if err := untouched(t).verifyFile(t, ""); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Run("another key", func(t *testing.T) {
+		t.Parallel()
+		c := untouched(t)
+		_, c.public = mustKey(t)
+		if err := c.verifyFile(t, ""); !errors.Is(err, audit.ErrTampered) || !errors.Is(err, audit.ErrWrongKey) {
+			t.Fatalf("Verify: %v, want ErrTampered and ErrWrongKey", err)
+		}
+	})
+	for name, a := range adversaries() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := untouched(t)
+			c.tamper(t, a.sql)
+			err := c.verifyFile(t, "")
+			tampered, ok := errors.AsType[*audit.TamperedError](err)
+			if !ok || !errors.Is(err, audit.ErrTampered) {
+				t.Fatalf("Verify: %v, want a TamperedError", err)
+			}
+			if !strings.Contains(err.Error(), a.want) || tampered.Seq != a.seq {
+				t.Errorf("Verify: %v; want %q at seq %d", err, a.want, a.seq)
+			}
+			if a.seq == 7 && tampered.Tree != acme {
+				t.Errorf("Verify blames the tree %q, want %q", tampered.Tree, acme)
+			}
+			if tampered.ID != "" && tampered.Seq == 7 && !strings.HasPrefix(name, "swapped") && name != "column id" && !strings.HasPrefix(name, "removed") && tampered.ID != ids[7] {
+				t.Errorf("Verify blames id %s, want %s", tampered.ID, ids[7])
+			}
+		})
+	}
+}
+
+func mustKey(tb testing.TB) (signer, public string) {
+	tb.Helper()
+	s := newStore(tb)
+	return s.signer, s.public
+}
+
+// verifyFile verifies as the command does: offline, reading only.
+func (s *store) verifyFile(tb testing.TB, stateDir string) error {
+	tb.Helper()
+	db, err := database.OpenReadOnly(tb.Context(), storeURL(s.path))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer db.Close()
+	report, err := audit.Verify(tb.Context(), db, s.public, audit.VerifyOptions{StateDir: stateDir})
+	if report.NotRemembered != nil {
+		tb.Error(report.NotRemembered)
+	}
+	return err
+}
