@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/PuerkitoBio/goquery"
 )
@@ -275,4 +276,13 @@ func (b *browser) clone() *browser {
 	other := newBrowser(b.t, b.base.String())
 	other.client.Jar = b.client.Jar
 	return other
+}
+
+func parseTime(t testing.TB, s string) time.Time {
+	t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		t.Fatalf("time: %v", err)
+	}
+	return at
 }
