@@ -303,7 +303,10 @@ func samples() []sample {
 	cannot := confirmation()
 	cannot.Disabled = &templates.Notice{Kind: templates.Info, Title: "No password is set", Text: "Already deleted 10:32 UTC by Ada Admin.", Links: []templates.Link{{Text: "Receipt", URL: "/operations/0199-op"}}}
 
-	reset := templates.RequireReset(templates.RequireReset{Page: page("Require password reset"), Person: somebody(), Effects: []string{"The password of marisol.ruiz@acme.example stops working in every organization of the project."}, NoWays: "None.", Form: confirm()})
+	reset := templates.RequireReset{
+		Page: page("Require password reset"), Person: somebody(), NoWays: "None.", Form: confirm(),
+		Effects: []string{"The password of marisol.ruiz@acme.example stops working in every organization of the project."},
+	}
 	reset.Form.SignOut = templates.Check{}
 
 	raw := memberFull()
