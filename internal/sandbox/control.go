@@ -102,8 +102,7 @@ func (s *Sandbox) control(w http.ResponseWriter, r *http.Request) {
 	status := http.StatusOK
 	if err != nil {
 		status = http.StatusInternalServerError
-		var e *controlError
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*controlError](err); ok {
 			status = e.status
 		}
 		value = map[string]any{"error": err.Error()}

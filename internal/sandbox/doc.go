@@ -12,7 +12,7 @@
 // trying: locked, pending, invited, deleted, without a password, with a hostile name, with every field filled, with each
 // source of a role, and so on, with their passwords.
 //
-// Passwords are hashed with argon2id (4 MiB, one pass); those of Info.People at the start, others when they are first
+// Passwords are hashed with argon2id (1 MiB, one pass); those of Info.People at the start, others when they are first
 // tried. Locks are those of a project with default settings: 10 failures in a row lock for one hour.
 //
 // # Faults

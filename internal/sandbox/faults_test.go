@@ -106,6 +106,8 @@ func (a *api) raw(t *testing.T, method, path string, headers ...string) raw {
 }
 
 // Every kind of fault at the endpoint that matters, before and after: what is seen, and what has happened.
+//
+//nolint:tparallel // the cases share a sandbox: one member, one fault at a time
 func TestFaultsOfDeletePassword(t *testing.T) {
 	t.Parallel()
 	jsonError := func(status int, errorType string) func(*testing.T, raw) {
@@ -212,9 +214,9 @@ func TestFaultsOfDeletePassword(t *testing.T) {
 	}
 	a := start(t, sandbox.Options{OrgSize: 10})
 	moreau := a.people(t)["max@acme.example"].text("member_id")
-	for _, tt := range tests {
+	for _, tt := range tests { //nolint:paralleltest // as above
 		for _, apply := range []string{"", "before", "after"} {
-			t.Run(tt.fault+" "+apply, func(t *testing.T) { //nolint:paralleltest // one member, one fault at a time
+			t.Run(tt.fault+" "+apply, func(t *testing.T) {
 				set := a.steer(t, "POST", "members/"+moreau, object{"password": "again"})
 				fault := `{"endpoint":"members.delete_password","times":1,` + tt.fault
 				if apply != "" {

@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -18,10 +19,7 @@ func credentials(p object) object {
 
 // with is a copy of an object with other values.
 func (o object) with(pairs ...any) object {
-	out := object{}
-	for key, value := range o {
-		out[key] = value
-	}
+	out := maps.Clone(o)
 	for i := 0; i < len(pairs); i += 2 {
 		key, _ := pairs[i].(string)
 		out[key] = pairs[i+1]

@@ -177,8 +177,6 @@ func (a position) less(b position) bool {
 	return a.index < b.index
 }
 
-func (a *position) before(b position) bool { return a.less(b) }
-
 // fingerprint ties a cursor to its search: a cursor of another search is refused instead of giving a strange page.
 func fingerprint(in searchRequest) [8]byte {
 	text, _ := json.Marshal(struct {

@@ -61,7 +61,7 @@ func people() []person {
 	var out []person
 	for _, s := range scripts {
 		families := strings.Fields(s.family)
-		for _, given := range strings.Fields(s.given) {
+		for given := range strings.FieldsSeq(s.given) {
 			givenName, givenLocal := spelling(given)
 			for _, family := range families {
 				familyName, familyLocal := spelling(family)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -105,9 +106,7 @@ func jsonOutput(requestID string, a answer, err error) output {
 }
 
 func (o output) write(w http.ResponseWriter) {
-	for name, values := range o.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), o.header)
 	w.WriteHeader(o.status)
 	// The client may be gone; there is nobody to tell.
 	_, _ = w.Write(o.body)

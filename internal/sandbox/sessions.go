@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -238,9 +239,7 @@ func (p *project) check(s *session, check *authorizationCheck) (*verdict, error)
 // mergeClaims merges new claims into old ones: null deletes, what the JWT itself says is ignored.
 func mergeClaims(old, added map[string]any) map[string]any {
 	merged := map[string]any{}
-	for key, value := range old {
-		merged[key] = value
-	}
+	maps.Copy(merged, old)
 	for key, value := range added {
 		switch {
 		case slices.Contains([]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}, key):
