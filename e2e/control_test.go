@@ -15,6 +15,8 @@ import (
 const (
 	epDeletePassword = "members.delete_password"
 	epSearch         = "members.search"
+	epRevoke         = "sessions.revoke"
+	epResetStart     = "passwords.email.reset_start"
 )
 
 // control speaks to the sandbox's control endpoint.
@@ -187,13 +189,18 @@ func (c *control) mails() []map[string]any {
 	return out.Mails
 }
 
-// stranger finds a member by address; the first of an organization where it is in several.
+// stranger finds a member of any organization by address.
 func (c *control) stranger(email string) stranger {
+	c.t.Helper()
+	return c.strangerIn("", email)
+}
+
+func (c *control) strangerIn(organization, email string) stranger {
 	c.t.Helper()
 	var out struct{ People []stranger }
 	c.call("GET", "people", nil, &out)
 	for _, p := range out.People {
-		if p.Email == email {
+		if p.Email == email && (organization == "" || p.Organization == organization) {
 			return p
 		}
 	}

@@ -130,3 +130,10 @@ func wantOutcomes(t testing.TB, rows []auditRow, want ...string) {
 		t.Errorf("the audit has %q, newest first, want %q", got, want)
 	}
 }
+
+// acme is the member id of somebody in acme, where an address may be in globex too.
+func (s *site) acme(email string) string {
+	s.t.Helper()
+	p := s.control.strangerIn("acme", email)
+	return p.MemberID
+}
