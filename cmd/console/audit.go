@@ -48,9 +48,9 @@ func (c auditVerifyCmd) Run(p *program) error {
 		return usageError(fmt.Errorf("audit verify: cannot look: %w", err))
 	}
 	for _, tree := range report.Trees {
-		fmt.Fprintf(p.stdout, "%-40s %8d records  root %s\n", cmp.Or(tree.OrganizationID, "(system)"), tree.Size, tree.Root)
+		fmt.Fprintf(p.stdout, "%-40s %8d records, root %s\n", cmp.Or(tree.OrganizationID, "(system)"), tree.Size, tree.Root)
 	}
-	_, err = fmt.Fprintf(p.stdout, "intact: %d records in %d trees\n", report.Events, len(report.Trees))
+	_, err = fmt.Fprintf(p.stdout, "intact, records: %d, trees: %d\n", report.Events, len(report.Trees))
 	return err
 }
 

@@ -398,7 +398,7 @@ func TestServeDrainsAndItsStoreVerifies(t *testing.T) {
 		out, _ := cmd.CombinedOutput()
 		return string(out), cmd.ProcessState.ExitCode()
 	}
-	if out, code := verify(); code != exitOK || !strings.Contains(out, "\nintact: ") {
+	if out, code := verify(); code != exitOK || !strings.Contains(out, "\nintact, records: ") {
 		t.Errorf("audit verify = %d, want %d:\n%s", code, exitOK, out)
 	}
 	other, err := exec.CommandContext(t.Context(), binary(t), "keys").Output()

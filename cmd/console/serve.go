@@ -103,6 +103,7 @@ func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, c
 	if err != nil {
 		return nil, fmt.Errorf("open helpdesk: %w", err)
 	}
+	//nolint:contextcheck // what New renders in advance belongs to no request and to no start
 	handler, err := handlers.New(handlers.Deps{
 		Stytch: client, Authz: authorizer, Audit: log, Desk: desk, DB: db, Logger: logger, Now: time.Now,
 		Config: handlers.Config{
