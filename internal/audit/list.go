@@ -34,8 +34,9 @@ type Page struct {
 // List returns the events of an organization that fit the filter, newest
 // first. The cursor is "" or Next of the page before; pages do not shift when
 // events are added. An organization of which nothing was recorded has no
-// events. What does not fit its hash is not shown: the error then is a
-// *TamperedError.
+// events. Nothing is shown of a row whose bytes are no event, or whose columns
+// or texts do not fit them: the error then is a *TamperedError. That the bytes
+// are in the tree is proved by Event and Verify only.
 func (l *Log) List(ctx context.Context, organizationID string, f Filter, cursor string, limit int) (Page, error) {
 	limit = min(max(limit, 1), maxPage)
 	before, err := parseCursor(cursor)

@@ -200,9 +200,6 @@ func (w *walk) chunk(ctx context.Context, rows []row) error {
 			return err
 		}
 	}
-	if len(w.sides) > 0 {
-		return w.bad(w.sides[0].seq, "", "there is a text %q of a record that does not exist", w.sides[0].field)
-	}
 	return nil
 }
 
@@ -276,11 +273,16 @@ func (w *walk) record(r *row) error {
 // end holds what was found against the head and the checkpoints.
 func (w *walk) end() error {
 	t, size := w.t, w.edge.size
+	c, err := t.checkpoint(w.v.key)
 	switch {
 	case size < t.size:
 		return w.bad(size, "", "it is missing, and so is all after it: the tree has %d records", t.size)
 	case w.seen != nil && w.seen.size > size:
 		return w.bad(size, "", "it is missing, and so is all after it: %d records were there the last time this log was verified", w.seen.size)
+	case c.size > size && c.origin == t.origin:
+		return w.bad(size, "", "it is missing, and so is all after it: the checkpoint is signed over %d records", c.size)
+	case len(w.sides) > 0:
+		return w.bad(w.sides[0].seq, "", "there is a text %q of a record that does not exist", w.sides[0].field)
 	case len(w.kept) > 0:
 		return w.bad(-1, "", "there is a stored hash %d beyond the %d records", w.kept[0].index, size)
 	case size == 0:
@@ -288,7 +290,6 @@ func (w *walk) end() error {
 	case w.edge.root().String() != t.root:
 		return w.bad(-1, "", "the records give root %s, its head has %s", w.edge.root(), t.root)
 	}
-	_, err := t.checkpoint(w.v.key)
 	return err
 }
 

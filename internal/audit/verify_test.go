@@ -72,16 +72,16 @@ func adversaries() map[string]adversary {
 		"text of no record":           {`INSERT INTO audit_subjects VALUES (2, 99, 'actor.email', '00', 'x', 'x')`, "does not exist", 99},
 		"removed in the middle":       {`DELETE FROM audit_events` + one, "missing", 7},
 		"removed with all its rows":   {`DELETE FROM audit_events` + one + `; DELETE FROM audit_subjects` + one + `; DELETE FROM audit_hashes WHERE tree = 2 AND idx = 11`, "missing", 7},
-		"removed, the rest moved up":  {`DELETE FROM audit_events` + one + `; UPDATE audit_events SET seq = seq - 1 WHERE tree = 2 AND seq > 7`, "text", 7},
+		"removed, the rest moved up":  {`DELETE FROM audit_events` + one + `; UPDATE audit_events SET seq = seq - 1 WHERE tree = 2 AND seq > 7`, "column seq", 7},
 		"removed first":               {`DELETE FROM audit_events WHERE tree = 2 AND seq = 0`, "missing", 0},
 		"removed last":                {`DELETE FROM audit_events WHERE tree = 2 AND seq = 9`, "missing", 9},
-		"removed last, head set back": {`DELETE FROM audit_events WHERE tree = 2 AND seq = 9; UPDATE audit_trees SET size = 9 WHERE tree = 2`, "text", 9},
+		"removed last, head set back": {`DELETE FROM audit_events WHERE tree = 2 AND seq = 9; UPDATE audit_trees SET size = 9 WHERE tree = 2`, "signed over 10", 9},
 		"inserted after the end":      {`INSERT INTO audit_events SELECT tree, 10, 'x', bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events` + one, "beyond", 10},
 		"inserted before the start":   {`INSERT INTO audit_events SELECT tree, -1, 'x', bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events` + one, "does not belong", -1},
 		"swapped bytes": {`UPDATE audit_events SET bytes = (SELECT bytes FROM audit_events o WHERE o.tree = 2 AND o.seq = 15 - audit_events.seq)
 			WHERE tree = 2 AND seq IN (7, 8)`, "column seq", 7},
 		"swapped rows": {`UPDATE audit_events SET seq = 100 WHERE tree = 2 AND seq = 7; UPDATE audit_events SET seq = 7 WHERE tree = 2 AND seq = 8;
-			UPDATE audit_events SET seq = 8 WHERE tree = 2 AND seq = 100`, "text", 7},
+			UPDATE audit_events SET seq = 8 WHERE tree = 2 AND seq = 100`, "column seq", 7},
 		"moved to another tree": {`UPDATE audit_events SET tree = 3, seq = 1` + one, "missing", 7},
 		"a hash":                {`UPDATE audit_hashes SET hash = zeroblob(32) WHERE tree = 2 AND idx = 0`, "hash", 0},
 		"a hash gone":           {`DELETE FROM audit_hashes WHERE tree = 2 AND idx = 11`, "hash 11 is missing", 7},
@@ -95,8 +95,9 @@ func adversaries() map[string]adversary {
 		"the checkpoint's size":     {`UPDATE audit_checkpoints SET size = 9 WHERE tree = 2`, "head has", -1},
 		"the checkpoint's text":     {`UPDATE audit_checkpoints SET note = replace(note, char(10) || '10' || char(10), char(10) || '11' || char(10)) WHERE tree = 2`, "signature", -1},
 		"the checkpoint of another": {`UPDATE audit_checkpoints SET note = (SELECT note FROM audit_checkpoints WHERE tree = 3) WHERE tree = 2`, "checkpoint is of", -1},
+		"the head set back":         {`UPDATE audit_trees SET size = 9 WHERE tree = 2`, "beyond", 9},
 		"truncated": {`DELETE FROM audit_events WHERE tree = 2 AND seq > 4; DELETE FROM audit_subjects WHERE tree = 2 AND seq > 4;
-			DELETE FROM audit_hashes WHERE tree = 2 AND idx > 7; UPDATE audit_trees SET size = 5 WHERE tree = 2`, "root", -1},
+			DELETE FROM audit_hashes WHERE tree = 2 AND idx > 7; UPDATE audit_trees SET size = 5 WHERE tree = 2`, "signed over 10", 5},
 		"a tree gone": {`DELETE FROM audit_events WHERE tree = 2; DELETE FROM audit_subjects WHERE tree = 2; DELETE FROM audit_hashes WHERE tree = 2;
 			DELETE FROM audit_checkpoints WHERE tree = 2; DELETE FROM audit_trees WHERE tree = 2`, acme + ", which is gone", 2},
 		"a tree's head gone":  {`DELETE FROM audit_trees WHERE tree = 3`, "which is gone", 3},

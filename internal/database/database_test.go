@@ -1,0 +1,379 @@
+package database_test
+
+import (
+	"crypto/sha256"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	_ "modernc.org/sqlite"
+
+	"orgconsole/internal/database"
+)
+
+func storeURL(path string) string { return (&url.URL{Scheme: "sqlite", Path: path}).String() }
+
+func open(tb testing.TB, path string) *database.DB {
+	tb.Helper()
+	db, err := database.Open(tb.Context(), storeURL(path))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { db.Close() })
+	return db
+}
+
+// shell is a connection that keeps to none of the rules.
+func shell(tb testing.TB, path string) *sql.DB {
+	tb.Helper()
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path}).String())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { db.Close() })
+	return db
+}
+
+const insert = `INSERT INTO ended_sessions (token_hash, ended_at, expires_at) VALUES (?, 1, 2)`
+
+func count(tb testing.TB, db *database.DB) int {
+	tb.Helper()
+	var n int
+	if err := db.Reader().QueryRowContext(tb.Context(), `SELECT count(*) FROM ended_sessions`).Scan(&n); err != nil {
+		tb.Fatal(err)
+	}
+	return n
+}
+
+func put(tb testing.TB, db *database.DB, hash string) {
+	tb.Helper()
+	err := db.Write(tb.Context(), func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(tb.Context(), insert, hash)
+		return err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func TestStoreIsItsOwnersAlone(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "state", "orgconsole")
+	path := filepath.Join(folder, "console.db")
+	put(t, open(t, path), "a")
+	for name, want := range map[string]fs.FileMode{folder: fs.ModeDir | 0o700, path: 0o600, path + "-wal": 0o600, path + "-shm": 0o600} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if info.Mode() != want {
+			t.Errorf("%s has mode %v, want %v", name, info.Mode(), want)
+		}
+	}
+}
+
+func TestAnyPathWillDo(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"plain.db", "a b.db", "what?mode=memory", "100%25.db", "half#.db", "ünï & co.db"} {
+		path := filepath.Join(t.TempDir(), name)
+		db := open(t, path)
+		put(t, db, "a")
+		if err := db.Close(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+		if got := count(t, open(t, path)); got != 1 {
+			t.Errorf("%s: %d rows after it was opened again, want 1", name, got)
+		}
+	}
+}
+
+func TestAddressesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"":                                "no store is called",
+		"console.db":                      "no store is called",
+		"sqlite://console.db":             "sqlite:///var/lib",
+		"sqlite:console.db":               "sqlite:///var/lib",
+		"sqlite:///":                      "sqlite:///var/lib",
+		"sqlite:///tmp/x.db?mode=memory":  "sqlite:///var/lib",
+		"sqlite:///tmp/x.db#x":            "sqlite:///var/lib",
+		"sqlite://host/tmp/x.db":          "sqlite:///var/lib",
+		"postgres://u:hunter2@host/db":    "not supported yet",
+		"postgresql://u:hunter2@host/db":  "not supported yet",
+		"mysql://u:hunter2@host/db":       "no store is called",
+		"sqlite://%zz:hunter2@\x7f/x.db":  "not an address",
+		"sqlite:///tmp/%00.db":            "absolute path",
+		"sqlite://user:hunter2@/tmp/x.db": "absolute path",
+	} {
+		for name, open := range map[string]func() (*database.DB, error){
+			"Open":         func() (*database.DB, error) { return database.Open(t.Context(), address) },
+			"OpenReadOnly": func() (*database.DB, error) { return database.OpenReadOnly(t.Context(), address) },
+		} {
+			_, err := open()
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%s(%q): %v, want %q and no password", name, address, err, want)
+			}
+		}
+	}
+}
+
+func TestSettingsOfTheConnections(t *testing.T) {
+	t.Parallel()
+	db := open(t, filepath.Join(t.TempDir(), "console.db"))
+	pragmas := map[string][2]int{ // of the writer and of readers
+		"synchronous": {2, 2}, "foreign_keys": {1, 0}, "busy_timeout": {10000, 10000}, "query_only": {0, 1},
+	}
+	for pragma, want := range pragmas {
+		var writer, reader int
+		err := db.Write(t.Context(), func(tx *sql.Tx) error {
+			return tx.QueryRowContext(t.Context(), `PRAGMA `+pragma).Scan(&writer)
+		})
+		if err := errors.Join(err, db.Reader().QueryRowContext(t.Context(), `PRAGMA `+pragma).Scan(&reader)); err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]int{writer, reader}; got != want {
+			t.Errorf("%s: writer %d, reader %d; want %v", pragma, writer, reader, want)
+		}
+	}
+	var mode string
+	if err := db.Reader().QueryRowContext(t.Context(), `PRAGMA journal_mode`).Scan(&mode); err != nil || mode != "wal" {
+		t.Errorf("journal_mode is %q, %v; want wal", mode, err)
+	}
+	if _, err := db.Reader().ExecContext(t.Context(), insert, "a"); err == nil {
+		t.Error("a reader wrote")
+	}
+	if err := db.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWriteIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	db := open(t, filepath.Join(t.TempDir(), "console.db"))
+	var told []string
+	refused := errors.New("no")
+	write := func(hash string, end func() error) error {
+		return db.Write(t.Context(), func(tx *sql.Tx) error {
+			db.AfterCommit(tx, func() { told = append(told, hash) })
+			if _, err := tx.ExecContext(t.Context(), insert, hash); err != nil {
+				return err
+			}
+			return end()
+		})
+	}
+	if err := write("a", func() error { return refused }); !errors.Is(err, refused) {
+		t.Errorf("Write: %v, want %v", err, refused)
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic was swallowed")
+			}
+		}()
+		_ = write("b", func() error { panic("b") })
+	}()
+	if err := write("c", func() error { return nil }); err != nil {
+		t.Error(err)
+	}
+	err := write("c", func() error { return nil })
+	if !database.IsUnique(err) || !database.IsUnique(fmt.Errorf("wrapped: %w", err)) {
+		t.Errorf("the same key twice: %v, want a unique violation", err)
+	}
+	if database.IsUnique(nil) || database.IsUnique(refused) {
+		t.Error("IsUnique of other errors")
+	}
+	if got := count(t, db); got != 1 {
+		t.Errorf("%d rows, want 1", got)
+	}
+	if !slices.Equal(told, []string{"c"}) {
+		t.Errorf("told of commits %v, want [c]", told)
+	}
+}
+
+// A transaction that reads before it writes would fail, not wait, if it did not hold the write lock from its start.
+func TestWritersWaitForEachOther(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "console.db")
+	stores := []*database.DB{open(t, path), open(t, path)} // as two processes would
+	const each = 20
+	var all sync.WaitGroup
+	for i := range 6 {
+		all.Go(func() {
+			for n := range each {
+				err := stores[i%2].Write(t.Context(), func(tx *sql.Tx) error {
+					var have int
+					if err := tx.QueryRowContext(t.Context(), `SELECT count(*) FROM ended_sessions`).Scan(&have); err != nil {
+						return err
+					}
+					_, err := tx.ExecContext(t.Context(), insert, fmt.Sprint(have))
+					return err
+				})
+				if err != nil {
+					t.Errorf("write %d: %v", n, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if got := count(t, stores[0]); got != 6*each {
+		t.Errorf("%d rows, want %d", got, 6*each)
+	}
+}
+
+func TestNewerSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "console.db")
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shell(t, path).ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`); err != nil {
+		t.Fatal(err)
+	}
+	for name, open := range openers(t, path) {
+		if _, err := open(); err == nil || !strings.Contains(err.Error(), "version 99") {
+			t.Errorf("%s: %v, want one about version 99", name, err)
+		}
+	}
+}
+
+func openers(tb testing.TB, path string) map[string]func() (*database.DB, error) {
+	tb.Helper()
+	return map[string]func() (*database.DB, error){
+		"Open":         func() (*database.DB, error) { return database.Open(tb.Context(), storeURL(path)) },
+		"OpenReadOnly": func() (*database.DB, error) { return database.OpenReadOnly(tb.Context(), storeURL(path)) },
+	}
+}
+
+func TestReadOnlyRefusesWhatIsNoStore(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	other := filepath.Join(folder, "other.db")
+	if _, err := shell(t, other).ExecContext(t.Context(), `CREATE TABLE x (y)`); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"text": strings.Repeat("not a database\n", 100), "empty": ""} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := listing(t, folder)
+	for path, want := range map[string]string{
+		filepath.Join(folder, "none"):      "no such file",
+		filepath.Join(folder, "no", "dir"): "no such file",
+		filepath.Join(folder, "text"):      "not an SQLite database",
+		filepath.Join(folder, "empty"):     "not a store of the console",
+		other:                              "not a store of the console",
+		folder:                             "is not a file",
+	} {
+		db, err := database.OpenReadOnly(t.Context(), storeURL(path))
+		if err == nil {
+			db.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("OpenReadOnly(%s): %v, want %q", path, err, want)
+		}
+		if strings.Contains(want, "no such") && !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("OpenReadOnly(%s): %v, want os.ErrNotExist", path, err)
+		}
+	}
+	if after := listing(t, folder); after != before {
+		t.Errorf("looking changed the folder from\n%sto\n%s", before, after)
+	}
+}
+
+// listing is what is in a folder, with hashes of all files.
+func listing(tb testing.TB, folder string) string {
+	tb.Helper()
+	files, err := os.ReadDir(folder)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var b strings.Builder
+	for _, file := range files {
+		data, err := os.ReadFile(filepath.Join(folder, file.Name()))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%s %x\n", file.Name(), sha256.Sum256(data))
+	}
+	return b.String()
+}
+
+func TestReadOnlyLeavesNoTrace(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "console.db")
+	db := open(t, path)
+	put(t, db, "a")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := listing(t, filepath.Dir(path))
+	reading, err := database.OpenReadOnly(t.Context(), storeURL(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := count(t, reading); got != 1 {
+		t.Errorf("%d rows, want 1", got)
+	}
+	err = reading.Write(t.Context(), func(*sql.Tx) error { return nil })
+	if err == nil {
+		t.Error("a store opened for reading was written to")
+	}
+	if err := errors.Join(reading.Stable(), reading.Ping(t.Context()), reading.Close()); err != nil {
+		t.Error(err)
+	}
+	if after := listing(t, filepath.Dir(path)); after != before {
+		t.Errorf("reading changed the folder from\n%sto\n%s", before, after)
+	}
+}
+
+func TestReadOnlyBesideAWriter(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "console.db")
+	db := open(t, path)
+	put(t, db, "a")
+	reading, err := database.OpenReadOnly(t.Context(), storeURL(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reading.Close()
+	put(t, db, "b")
+	if got := count(t, reading); got != 2 {
+		t.Errorf("%d rows, want 2", got)
+	}
+	if err := reading.Stable(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWriterThatComesLaterIsNoticed(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "console.db")
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	reading, err := database.OpenReadOnly(t.Context(), storeURL(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reading.Close()
+	if err := reading.Stable(); err != nil {
+		t.Error(err)
+	}
+	put(t, open(t, path), "a")
+	if err := reading.Stable(); err == nil {
+		t.Error("the store changed while it was read, and nobody noticed")
+	}
+}
