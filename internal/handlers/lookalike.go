@@ -11,8 +11,8 @@ import (
 	"orgconsole/internal/stytch"
 )
 
-// fold reduces a text to what people mean when they type it: case, width and
-// accents do not count.
+// fold reduces a text to what people mean when they type it: case, width,
+// accents and more than one blank do not count.
 func fold(s string) string {
 	var b strings.Builder
 	for _, r := range norm.NFKD.String(cases.Fold().String(s)) {
@@ -20,7 +20,7 @@ func fold(s string) string {
 			b.WriteRune(r)
 		}
 	}
-	return b.String()
+	return strings.Join(strings.Fields(b.String()), " ")
 }
 
 // nameMatches reports whether every word of the term stands in the name.
