@@ -189,6 +189,13 @@ func TestJournal(t *testing.T) {
 			t.Errorf("the journal tells %q", secret)
 		}
 	}
+	for _, entry := range list {
+		for _, header := range []string{"Authorization", acting, "X-Stytch-Member-Sessionjwt"} {
+			if entry.at("headers."+header) != nil {
+				t.Errorf("the journal keeps the header %s", header)
+			}
+		}
+	}
 	signIn, remove, check, garbled, nowhere := list[0], list[1], list[2], list[3], list[4]
 	if diff := cmp.Diff(any(map[string]any{
 		"organization_id": "acme", "email_address": "hiro@acme.example", "password": "[redacted]", "session_token": "[redacted]",
