@@ -80,6 +80,7 @@ func (b *browser) do(r *http.Request) *page {
 	if p.doc, err = goquery.NewDocumentFromReader(strings.NewReader(p.body)); err != nil {
 		b.t.Fatalf("%s %s: %v", r.Method, r.URL, err)
 	}
+	p.keepsTheRules()
 	return p
 }
 
