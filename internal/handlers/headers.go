@@ -10,13 +10,14 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 // permissionsPolicy turns off what browsers would otherwise let a page ask for.
+// A name that Chromium does not know is a warning in the console of every page.
 func permissionsPolicy() string {
 	features := []string{
-		"accelerometer", "ambient-light-sensor", "attribution-reporting", "autoplay", "battery", "bluetooth", "browsing-topics", "camera",
-		"clipboard-read", "display-capture", "document-domain", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope",
+		"accelerometer", "autoplay", "browsing-topics", "camera",
+		"clipboard-read", "display-capture", "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope",
 		"hid", "identity-credentials-get", "idle-detection", "local-fonts", "magnetometer", "microphone", "midi", "payment",
 		"picture-in-picture", "publickey-credentials-create", "publickey-credentials-get", "screen-wake-lock", "serial",
-		"storage-access", "usb", "web-share", "window-management", "xr-spatial-tracking",
+		"storage-access", "usb", "window-management", "xr-spatial-tracking",
 	}
 	return strings.Join(features, "=(), ") + "=()"
 }
