@@ -15,7 +15,8 @@ import (
 // render sends a page whole, or nothing of it.
 func render(c echo.Context, status int, page templ.Component) error {
 	var b bytes.Buffer
-	if err := page.Render(c.Request().Context(), &b); err != nil {
+	// Rendering is quick, and half a page helps nobody: whether somebody still waits is left to the sending.
+	if err := page.Render(context.WithoutCancel(c.Request().Context()), &b); err != nil {
 		return fmt.Errorf("render: %w", err)
 	}
 	return c.Blob(status, echo.MIMETextHTMLCharsetUTF8, b.Bytes())

@@ -1,0 +1,68 @@
+package handlers
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"orgconsole/internal/authz"
+)
+
+// NewServer gives tests what is behind the pages.
+func NewServer(d Deps) (*Server, error) { return newServer(d) }
+
+func (s *Server) SealForm(v any) (string, error)     { return s.sealForm(v) }
+func (s *Server) OpenForm(token string, v any) error { return s.openForm(token, v) }
+func (s *Server) SafeReturn(raw string) string       { return s.safeReturn(raw) }
+func (s *Server) ClientIP(r *http.Request) string    { return s.clientIP(r) }
+
+// HandleError is Echo's error handler.
+func (s *Server) HandleError(err error, c echo.Context) { s.handleError(err, c) }
+
+// BreakPages makes every page of this request panic while it is made.
+func BreakPages(c echo.Context) { c.Set(keyActor, &actor{}) }
+
+// Failure is what an error is to people.
+type Failure struct {
+	Status, RetryAfter                       int
+	Title, Text, ErrorType, UpstreamID, Next string
+	ToSignIn                                 bool
+	Level                                    slog.Level
+}
+
+func (s *Server) Classify(err error) Failure {
+	f := s.classify(err)
+	return Failure{f.status, f.retryAfter, f.title, f.text, f.errorType, f.upstreamRequestID, strings.Join(f.next, " "), f.toSignIn, f.level}
+}
+
+// Row is a row of the route table.
+type Row struct {
+	Method, Path     string
+	Public, SignedIn bool
+	Permission       authz.Permission
+}
+
+func (s *Server) Rows() []Row {
+	var all []Row
+	for _, r := range s.routes() {
+		all = append(all, Row{r.method, r.path, r.access.public, r.access.signedIn, r.access.permission})
+	}
+	return all
+}
+
+// Throttle is the sign-in throttle.
+type Throttle struct{ t *throttle }
+
+func NewThrottle(now func() time.Time) Throttle { return Throttle{newThrottle(now)} }
+
+// Try makes one attempt and says how it ended, or how long it has to wait.
+func (t Throttle) Try(ip, organization, email string, success bool) time.Duration {
+	a, wait := t.t.begin(ip, organization, email)
+	if a != nil && success {
+		a.succeeded()
+	}
+	return wait
+}

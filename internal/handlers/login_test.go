@@ -1,0 +1,380 @@
+package handlers_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"orgconsole/internal/audit"
+	"orgconsole/internal/handlers"
+)
+
+const wrongText = "Organization, email or password is wrong."
+
+func TestSignInPage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	resp := s.browser().get("/login?return=%2Fmembers%3Fq%3Dx").wantStatus(http.StatusOK)
+	doc := resp.doc()
+	if got := resp.text("h1"); got != "Sign in" {
+		t.Errorf("h1 %q", got)
+	}
+	for label, name := range map[string]string{"Organization": "organization", "Email": "email", "Password": "password"} {
+		field := doc.Find("#" + doc.Find("label:contains('"+label+"')").AttrOr("for", "none"))
+		if field.AttrOr("name", "") != name {
+			t.Errorf("label %s belongs to no field %s", label, name)
+		}
+	}
+	form := doc.Find("form[action='/login/password'][method='post']")
+	if got := form.Find("input[name='return']").AttrOr("value", ""); got != "/members?q=x" {
+		t.Errorf("return %q", got)
+	}
+	if got := strings.TrimSpace(form.Find("button[type='submit']").Text()); got != "Sign in" {
+		t.Errorf("button %q", got)
+	}
+	if strings.Contains(resp.text("main"), "demo") || doc.Find("table").Length() != 0 {
+		t.Error("people are listed without a demo")
+	}
+	if got := s.browser().get("/login?return=%2F%2Fevil.example").doc().Find("input[name='return']").AttrOr("value", ""); got != "" {
+		t.Errorf("return %q, want none", got)
+	}
+}
+
+func TestDemoListsItsPeople(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(o *siteOptions) { o.demo = true })
+	resp := s.browser().get("/login")
+	for _, p := range s.sandbox.Info().People {
+		if text := resp.text("table"); !strings.Contains(text, p.Email) || !strings.Contains(text, p.Password) {
+			t.Errorf("%s is not listed with a password", p.Email)
+		}
+	}
+}
+
+func TestSignIn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ada := s.someone("ada@acme.example")
+	for sent, want := range map[string]string{
+		"": "/", "/audit": "/audit", "/members?q=a%20b": "/members?q=a%20b", "//evil.example": "/", "https://evil.example/": "/", "/logout": "/", "/login": "/",
+	} {
+		form := loginForm(ada)
+		form.Set("return", sent)
+		form.Set("email", "  "+ada.Email+" ")
+		b := s.browser()
+		b.post("/login/password", form).wantLocation(want)
+		b.get("/members").wantStatus(http.StatusOK)
+		b.get("/login").wantLocation("/")
+		b.get("/login?return=%2Faudit").wantLocation("/audit")
+	}
+	call := s.calls("passwords.authenticate")[0]
+	var body struct {
+		Minutes int `json:"session_duration_minutes"`
+	}
+	if err := json.Unmarshal(call.Body, &body); err != nil || body.Minutes != 480 {
+		t.Errorf("session_duration_minutes = %d, want 480 (error %v)", body.Minutes, err)
+	}
+	if len(call.Session) != 0 {
+		t.Error("the sign-in carried a session")
+	}
+	events := s.events(ada.OrganizationID, audit.ActionSignIn)
+	if len(events) != 7 {
+		t.Fatalf("%d sign-ins recorded, want 7", len(events))
+	}
+	ev := events[0]
+	if ev.Outcome != audit.OutcomeSucceeded || ev.Actor.MemberID != ada.MemberID || ev.Actor.Email != ada.Email || ev.Actor.SessionID == "" ||
+		ev.UpstreamRequestID == "" || ev.Source.IP != "192.0.2.1" {
+		t.Errorf("recorded %+v", ev)
+	}
+}
+
+// After signing in the next page asks the upstream for nothing it has just said.
+func TestFirstPageAfterSignIn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn("ada@acme.example")
+	before := len(s.calls(""))
+	b.get("/members").wantStatus(http.StatusOK)
+	calls := s.calls("")[before:]
+	if len(calls) != 1 || calls[0].Endpoint != "members.search" {
+		t.Errorf("the list made %d calls upstream, want one search: %+v", len(calls), calls)
+	}
+}
+
+func TestEachSignInGetsANewCookie(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn("ada@acme.example")
+	first := b.cookies["console"].Value
+	b.post("/login/password", loginForm(s.someone("hiro@acme.example"))).wantStatus(http.StatusSeeOther)
+	if b.cookies["console"].Value == first {
+		t.Error("the cookie stayed the same")
+	}
+	if got := b.get("/members").text(".who"); !strings.Contains(got, "hiro@acme.example") {
+		t.Errorf("signed in as %q", got)
+	}
+}
+
+func TestSignInRefused(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ada, lena, noor := s.someone("ada@acme.example"), s.someone("lena@acme.example"), s.someone("noor@acme.example")
+	reset := s.someone("ursula@acme.example")
+	s.control(http.MethodPost, "members/"+reset.MemberID, map[string]any{"reset_required": true}, nil)
+	with := func(p someone, change url.Values) url.Values {
+		form := loginForm(p)
+		for name, values := range change {
+			form[name] = values
+		}
+		return form
+	}
+	tests := []struct {
+		name   string
+		form   url.Values
+		status int
+		alert  string
+		org    string // where it is recorded
+		detail string
+		out    audit.Outcome
+	}{
+		{"wrong password", with(ada, url.Values{"password": {"not-ada's"}}), 401, wrongText, ada.OrganizationID, "password_refused", audit.OutcomeFailed},
+		{"unknown person", with(ada, url.Values{"email": {"nobody@acme.example"}}), 401, wrongText, ada.OrganizationID, "password_refused", audit.OutcomeFailed},
+		{"unknown organization", with(ada, url.Values{"organization": {"nowhere"}}), 401, wrongText, "", "password_refused", audit.OutcomeFailed},
+		{"no organization can be called that", with(ada, url.Values{"organization": {"../x y"}}), 401, wrongText, "", "password_refused", audit.OutcomeFailed},
+		{"no password set", with(noor, url.Values{"password": {"whatever"}}), 401, wrongText, ada.OrganizationID, "password_refused", audit.OutcomeFailed},
+		{"locked", loginForm(lena), 429, "locked after too many failed attempts", ada.OrganizationID, "locked", audit.OutcomeFailed},
+		{"second factor of the member", loginForm(s.someone("mina@acme.example")), 403, "second factor is needed", ada.OrganizationID, "more_factors_needed", audit.OutcomeFailed},
+		{
+			"second factor of the organization", loginForm(s.someone("nell@northwind.test")), 403, "second factor is needed",
+			s.someone("nell@northwind.test").OrganizationID, "more_factors_needed", audit.OutcomeFailed,
+		},
+		{
+			"method not allowed", loginForm(s.someone("ingrid@initech.test")), 403, "does not allow signing in with a password",
+			s.someone("ingrid@initech.test").OrganizationID, "method_not_allowed", audit.OutcomeDenied,
+		},
+		{"must reset", loginForm(reset), 403, "must be reset", ada.OrganizationID, "reset_required", audit.OutcomeFailed},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			b := s.browser()
+			mark := "agent " + tt.name
+			tt.form.Set("return", "/audit")
+			resp := b.post("/login/password", tt.form, func(r *http.Request) { r.Header.Set("User-Agent", mark) })
+			resp.wantStatus(tt.status).wantAlert(tt.alert)
+			if len(resp.Header.Values("Set-Cookie")) != 0 {
+				t.Error("a cookie was set")
+			}
+			doc := resp.doc()
+			for field, want := range map[string]string{
+				"organization": tt.form.Get("organization"), "email": tt.form.Get("email"), "password": "", "return": "/audit",
+			} {
+				if got := doc.Find("input[name='"+field+"']").AttrOr("value", ""); got != want {
+					t.Errorf("field %s holds %q, want %q", field, got, want)
+				}
+			}
+			if pw := tt.form.Get("password"); strings.Contains(resp.body, pw) {
+				t.Error("the password is on the page")
+			}
+			var found *audit.Event
+			for _, ev := range s.events(tt.org, audit.ActionSignIn) {
+				if ev.Source.UserAgent == mark {
+					found = &ev
+				}
+			}
+			switch {
+			case found == nil:
+				t.Errorf("not recorded in %q", tt.org)
+			case found.Detail != tt.detail || found.Outcome != tt.out || found.Actor.Email != tt.form.Get("email"):
+				t.Errorf("recorded %s, %s for %q; want %s, %s for %q", found.Outcome, found.Detail, found.Actor.Email, tt.out, tt.detail, tt.form.Get("email"))
+			}
+		})
+	}
+}
+
+// The three mistakes cannot be told apart by anything in the answer.
+func TestWrongPasswordPersonAndOrganizationReadAlike(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, protected := range []bool{true, false} {
+		s.control(http.MethodPut, "switches", map[string]any{"enumeration_protection": protected}, nil)
+		var bodies []string
+		for _, form := range []url.Values{
+			{"organization": {"acme"}, "email": {"ada@acme.example"}, "password": {"x"}},
+			{"organization": {"acme"}, "email": {"nobody@acme.example"}, "password": {"x"}},
+			{"organization": {"nowhere"}, "email": {"ada@acme.example"}, "password": {"x"}},
+			{"organization": {"acme"}, "email": {"noor@acme.example"}, "password": {"x"}},
+		} {
+			resp := s.browser().post("/login/password", form).wantStatus(http.StatusUnauthorized)
+			text := strings.NewReplacer(`value="`+form.Get("organization")+`"`, "", `value="`+form.Get("email")+`"`, "").Replace(resp.body)
+			bodies = append(bodies, text)
+		}
+		for i := range bodies {
+			if bodies[i] != bodies[0] {
+				t.Errorf("protected %v: answer %d differs from the first", protected, i)
+			}
+		}
+	}
+}
+
+func TestTenFailuresLockAndSayso(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	max := s.someone("max@acme.example")
+	wrong := loginForm(max)
+	wrong.Set("password", "wrong")
+	b := s.browser()
+	for range 10 {
+		b.post("/login/password", wrong).wantStatus(http.StatusUnauthorized)
+	}
+	b.post("/login/password", loginForm(max)).wantStatus(http.StatusTooManyRequests).wantAlert("locked")
+}
+
+func TestSignInValidation(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for name, form := range map[string]url.Values{
+		"nothing":         {},
+		"no organization": {"email": {"a@b.example"}, "password": {"x"}},
+		"blank":           {"organization": {"  "}, "email": {"a@b.example"}, "password": {"x"}},
+		"no email":        {"organization": {"acme"}, "password": {"x"}},
+		"no address":      {"organization": {"acme"}, "email": {"ada"}, "password": {"x"}},
+		"no password":     {"organization": {"acme"}, "email": {"a@b.example"}},
+		"long":            {"organization": {strings.Repeat("a", 200)}, "email": {"a@b.example"}, "password": {"x"}},
+		"long password":   {"organization": {"acme"}, "email": {"a@b.example"}, "password": {strings.Repeat("a", 2000)}},
+		"not text":        {"organization": {"acme"}, "email": {"a@b.example"}, "password": {"\xff"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			resp := s.browser().post("/login/password", form).wantStatus(http.StatusUnprocessableEntity).wantAlert("You are not signed in")
+			if got := resp.doc().Find("#email").AttrOr("value", ""); got != form.Get("email") {
+				t.Errorf("email %q is kept, want %q", got, form.Get("email"))
+			}
+			if pw := form.Get("password"); len(pw) > 10 && strings.Contains(resp.body, pw) {
+				t.Error("the password is on the page")
+			}
+		})
+	}
+	if n := len(s.calls("passwords.authenticate")); n != 0 {
+		t.Errorf("%d sign-ins upstream, want none", n)
+	}
+}
+
+func TestSignInWhileTheUpstreamIsInTrouble(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		fault  map[string]any
+		status int
+		alert  string
+		retry  string
+	}{
+		{"project credentials", map[string]any{"endpoint": "*", "kind": "bad_credentials"}, 502, "project credentials were refused", ""},
+		{"rate limit", map[string]any{"endpoint": "*", "kind": "rate_limit", "retry_after": 17}, 503, "Try again in 17 seconds", "17"},
+		{"rate limit without a time", map[string]any{"endpoint": "*", "kind": "rate_limit"}, 503, "Try again in a minute", ""},
+		{"fault", map[string]any{"endpoint": "*", "kind": "server_error"}, 502, "fault of its own", ""},
+		{"proxy page", map[string]any{"endpoint": "*", "kind": "bad_gateway_html"}, 502, "fault of its own", ""},
+		{"garbage", map[string]any{"endpoint": "*", "kind": "garbage"}, 502, "not in a way the console can use", ""},
+		{"cut", map[string]any{"endpoint": "*", "kind": "cut_body"}, 502, "not in a way the console can use", ""},
+		{"giant", map[string]any{"endpoint": "*", "kind": "giant_body"}, 502, "not in a way the console can use", ""},
+		{"redirect", map[string]any{"endpoint": "*", "kind": "redirect"}, 502, "not in a way the console can use", ""},
+		{"somebody else", map[string]any{"endpoint": "passwords.authenticate", "kind": "wrong_shape"}, 502, "not in a way the console can use", ""},
+		{"hang", map[string]any{"endpoint": "*", "kind": "hang"}, 504, "did not answer in time", ""},
+		{"reset", map[string]any{"endpoint": "*", "kind": "reset"}, 502, "connection to Stytch broke", ""},
+		{"suspended", map[string]any{"endpoint": "passwords.authenticate", "kind": "refuse", "status": 403, "error_type": "organization_suspended"}, 403, "suspended", ""},
+		{"refused otherwise", map[string]any{"endpoint": "passwords.authenticate", "kind": "refuse", "status": 403, "error_type": "attribute_mismatch"}, 403, "attribute_mismatch", ""},
+		{"refused in an unknown way", map[string]any{"endpoint": "passwords.authenticate", "kind": "refuse", "status": 400, "error_type": "bad_request"}, 502, "bad_request", ""},
+		{"a dead session, of which there is none", map[string]any{"endpoint": "passwords.authenticate", "kind": "refuse", "status": 404, "error_type": "session_not_found"}, 502, "not in a way", ""},
+		{"reset by another name", map[string]any{"endpoint": "passwords.authenticate", "kind": "refuse", "status": 400, "error_type": "reset_password"}, 403, "must be reset", ""},
+		{"locked with a time", map[string]any{"endpoint": "passwords.authenticate", "kind": "refuse", "status": 429, "error_type": "user_lock_limit_reached"}, 429, "locked", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			s.faults(tt.fault)
+			b := s.browser()
+			resp := b.post("/login/password", loginForm(s.someone("ada@acme.example"))).wantStatus(tt.status).wantAlert(tt.alert)
+			if got := resp.Header.Get("Retry-After"); got != tt.retry {
+				t.Errorf("Retry-After %q, want %q", got, tt.retry)
+			}
+			if got := resp.doc().Find("#email").AttrOr("value", ""); got != "ada@acme.example" {
+				t.Errorf("email %q is kept", got)
+			}
+			if len(b.cookies) != 0 {
+				t.Error("a cookie was set")
+			}
+			s.faults()
+			b.post("/login/password", loginForm(s.someone("ada@acme.example"))).wantStatus(http.StatusSeeOther)
+		})
+	}
+}
+
+func TestSignInWithoutAnUpstream(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	form := loginForm(s.someone("ada@acme.example"))
+	s.upstream.Close()
+	s.browser().post("/login/password", form).wantStatus(http.StatusServiceUnavailable).wantAlert("could not be reached")
+}
+
+// Trouble upstream says nothing about a password and is not held against anybody.
+func TestTroubleIsNotThrottled(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.browser()
+	form := loginForm(s.someone("ada@acme.example"))
+	s.faults(map[string]any{"endpoint": "*", "kind": "server_error"})
+	for range 60 {
+		b.post("/login/password", form).wantStatus(http.StatusBadGateway)
+	}
+}
+
+func TestOnlyAddressesAndSlugsAreRecorded(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.browser().post("/login/password", url.Values{"organization": {"My secret pass phrase"}, "email": {"hunter2 @ home"}, "password": {"x"}}).
+		wantStatus(http.StatusUnauthorized)
+	events := s.events("", audit.ActionSignIn)
+	if len(events) != 1 {
+		t.Fatalf("%d recorded, want 1", len(events))
+	}
+	if ev := events[0]; ev.Actor.Email != "" || ev.Target.Label != "" {
+		t.Errorf("recorded address %q and organization %q, want neither", ev.Actor.Email, ev.Target.Label)
+	}
+}
+
+// Nobody comes in without a record of it, and the session that nobody uses is ended.
+func TestNoSignInWithoutARecord(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	form := loginForm(s.someone("ada@acme.example"))
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b := s.browser()
+	b.post("/login/password", form).wantStatus(http.StatusInternalServerError).wantAlert("could not do this")
+	if len(b.cookies) != 0 {
+		t.Error("a cookie was set")
+	}
+	if n := len(s.calls("sessions.revoke")); n != 1 {
+		t.Errorf("%d revocations upstream, want 1", n)
+	}
+}
+
+func TestSessionMinutesStayWithinWhatTheUpstreamTakes(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]int{time.Second: 5, time.Hour: 60, 90 * time.Minute: 90, 10000 * time.Hour: 527040} {
+		s := newSite(t, func(o *siteOptions) { o.edit = func(d2 *handlers.Deps) { d2.Config.SessionMax = d } })
+		s.browser().post("/login/password", loginForm(s.someone("ada@acme.example")))
+		var body struct {
+			Minutes int `json:"session_duration_minutes"`
+		}
+		if err := json.Unmarshal(s.calls("passwords.authenticate")[0].Body, &body); err != nil || body.Minutes != want {
+			t.Errorf("for %s asked for %d minutes, want %d (error %v)", d, body.Minutes, want, err)
+		}
+	}
+}
