@@ -192,10 +192,7 @@ func (s *Server) stepView(a *actor, op *helpdesk.Operation) (templates.Step, err
 	r := resultOf(op)
 	v := templates.Step{
 		Name: operationName(op.Action).what, Outcome: templates.Badge{Text: r.word, Kind: r.kind},
-		RequestID: shownRequestID(op),
-	}
-	if v.Text = r.text; r.kind != templates.Good {
-		v.Text = strings.TrimSpace(r.head + ". " + r.text)
+		Text: strings.TrimSpace(r.head + ". " + r.text), RequestID: shownRequestID(op),
 	}
 	if op.RootID == op.ID {
 		return v, nil // its own retry stands with the result
