@@ -279,3 +279,23 @@ func TestPolicyFallsBackToTheOrganizationsOwnList(t *testing.T) {
 		t.Errorf("read the policy %d times, want once in five minutes", got)
 	}
 }
+
+func TestFailedPolicyIsNotAskedForAtEveryPage(t *testing.T) {
+	t.Parallel()
+	f := &fake{policy: refusal(500, "internal_server_error")}
+	now := time.Date(2026, 1, 2, 3, 0, 0, 0, time.UTC)
+	a := authz.New(f.start(t), func() time.Time { return now })
+	for _, step := range []struct {
+		after time.Duration
+		want  int32
+	}{{0, 1}, {9 * time.Second, 1}, {time.Second, 2}} {
+		now = now.Add(step.after)
+		var unread *authz.PolicyUnreadError
+		if _, err := a.Policy(t.Context(), org, nil); !errors.As(err, &unread) {
+			t.Fatalf("Policy = %v, want a PolicyUnreadError", err)
+		}
+		if got := f.policies.Load(); got != step.want {
+			t.Errorf("after %s more: asked %d times, want %d", step.after, got, step.want)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package authz
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -10,8 +11,13 @@ import (
 	"orgconsole/internal/stytch"
 )
 
-// policyAge is how long a policy may be reused; Stytch's own SDKs use the same.
-const policyAge = 5 * time.Minute
+const (
+	// policyAge is how long a policy may be reused; Stytch's own SDKs use the same.
+	policyAge = 5 * time.Minute
+	// policyRetry is how long a failed read is not tried again: every page
+	// asks for the policy, and none may wait for a dead endpoint twice.
+	policyRetry = 10 * time.Second
+)
 
 // Policy is the project's RBAC policy together with one organization's own
 // roles. Evaluation follows Stytch's: roles are concatenated, a permission is
@@ -81,9 +87,11 @@ func grants(r stytch.Role, perm Permission) bool {
 // policies caches the project's policy and each organization's own roles.
 type policies struct {
 	mu      sync.Mutex // guards the fields; never held over a call
-	project *stytch.Policy
-	readAt  time.Time
-	orgs    map[string]orgRoles
+	project  *stytch.Policy
+	readAt   time.Time
+	failed   error // of the last read, when it failed
+	failedAt time.Time
+	orgs     map[string]orgRoles
 }
 
 type orgRoles struct {
@@ -99,21 +107,28 @@ func (a *Authorizer) Policy(ctx context.Context, organizationID string, custom [
 	now := a.now()
 	a.policies.mu.Lock()
 	project, fresh := a.policies.project, now.Sub(a.policies.readAt) < policyAge
+	failed, again := a.policies.failed, now.Sub(a.policies.failedAt) >= policyRetry
 	org, known := a.policies.orgs[organizationID]
 	a.policies.mu.Unlock()
 
 	if project == nil || !fresh {
-		answer, err := a.client.GetRBACPolicy(ctx)
-		if err != nil {
-			return nil, &PolicyUnreadError{Err: err}
+		if failed != nil && !again {
+			return nil, failed
 		}
-		if answer.Policy == nil {
-			return nil, &PolicyUnreadError{}
+		var err error
+		project, err = a.readProjectPolicy(ctx)
+		if errors.Is(err, context.Canceled) {
+			return nil, err // says nothing about the upstream
 		}
-		project = answer.Policy
 		a.policies.mu.Lock()
-		a.policies.project, a.policies.readAt = project, now
+		a.policies.failed, a.policies.failedAt = err, now
+		if err == nil {
+			a.policies.project, a.policies.readAt = project, now
+		}
 		a.policies.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
 	}
 	if !known || now.Sub(org.readAt) >= policyAge {
 		org = orgRoles{refused: true, readAt: now}
@@ -122,8 +137,10 @@ func (a *Authorizer) Policy(ctx context.Context, organizationID string, custom [
 		switch {
 		case err == nil && answer.OrgPolicy != nil:
 			org.roles, org.refused = answer.OrgPolicy.Roles, false
-		case err != nil && !errors.As(err, &refused):
-			return NewPolicy(*project, custom), nil // a passing fault: ask again next time
+		case errors.Is(err, context.Canceled):
+			return NewPolicy(*project, custom), nil
+		case err != nil && (!errors.As(err, &refused) || refused.Status >= http.StatusInternalServerError):
+			org.readAt = now.Add(policyRetry - policyAge) // a passing fault: ask again soon
 		}
 		a.policies.mu.Lock()
 		if len(a.policies.orgs) >= maxCached {
@@ -136,4 +153,15 @@ func (a *Authorizer) Policy(ctx context.Context, organizationID string, custom [
 		return NewPolicy(*project, custom), nil
 	}
 	return NewPolicy(*project, org.roles), nil
+}
+
+func (a *Authorizer) readProjectPolicy(ctx context.Context) (*stytch.Policy, error) {
+	answer, err := a.client.GetRBACPolicy(ctx)
+	if err != nil {
+		return nil, &PolicyUnreadError{Err: err}
+	}
+	if answer.Policy == nil {
+		return nil, &PolicyUnreadError{}
+	}
+	return answer.Policy, nil
 }
