@@ -86,7 +86,7 @@ func grants(r stytch.Role, perm Permission) bool {
 
 // policies caches the project's policy and each organization's own roles.
 type policies struct {
-	mu      sync.Mutex // guards the fields; never held over a call
+	mu       sync.Mutex // guards the fields; never held over a call
 	project  *stytch.Policy
 	readAt   time.Time
 	failed   error // of the last read, when it failed
