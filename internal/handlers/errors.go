@@ -53,7 +53,7 @@ const (
 // classify is the one place where an error gets a status and words.
 func (s *Server) classify(err error) failure {
 	var (
-		http_     *echo.HTTPError
+		worded    *echo.HTTPError
 		panicked  *panicError
 		unread    *authz.PolicyUnreadError
 		unchecked *authz.UncheckedError
@@ -66,8 +66,8 @@ func (s *Server) classify(err error) failure {
 	switch {
 	case errors.As(err, &panicked):
 		return internal()
-	case errors.As(err, &http_):
-		return fromHTTPError(http_)
+	case errors.As(err, &worded):
+		return fromHTTPError(worded)
 	case errors.Is(err, errNoSession):
 		return failure{toSignIn: true, level: slog.LevelDebug}
 	case errors.Is(err, errSessionEnded), errors.Is(err, stytch.ErrNoActingSession):
@@ -194,8 +194,7 @@ func fromHTTPError(e *echo.HTTPError) failure {
 		f.title = "Refused"
 	}
 	f.title = sentence(f.title)
-	var refused *stytch.Error
-	if errors.As(e.Internal, &refused) {
+	if refused, ok := errors.AsType[*stytch.Error](e.Internal); ok {
 		f.errorType, f.upstreamRequestID = string(refused.Type), refused.RequestID
 	}
 	return f
@@ -314,9 +313,7 @@ func (s *Server) nameDenied(c echo.Context, err error) error {
 		return err
 	}
 	if a := s.actor(c); a != nil && len(denied.RolesWith) == 0 {
-		ctx, cancel := context.WithTimeout(c.Request().Context(), navTime)
-		defer cancel()
-		if policy, err := s.policy(ctx, a.Session); err == nil {
+		if policy, err := s.policy(c.Request().Context(), a.Session); err == nil {
 			denied.RolesWith = policy.RolesWith(denied.Permission)
 		}
 	}
@@ -346,8 +343,7 @@ func (s *Server) logFailure(c echo.Context, err error, f failure) {
 	attrs := []slog.Attr{
 		slog.Any("error", err), slog.Int("status", f.status), slog.String("route", c.Path()), slog.String("request_id", requestID(c)),
 	}
-	var panicked *panicError
-	if errors.As(err, &panicked) {
+	if panicked, ok := errors.AsType[*panicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(panicked.stack)))
 	}
 	if f.upstreamRequestID != "" {

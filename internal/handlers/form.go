@@ -97,8 +97,7 @@ func readForm(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 		}
 		if err := r.ParseForm(); err != nil {
-			var tooLarge *http.MaxBytesError
-			if errors.As(err, &tooLarge) {
+			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 				return echo.NewHTTPError(http.StatusRequestEntityTooLarge, "The form is too large.").SetInternal(err)
 			}
 			return echo.NewHTTPError(http.StatusBadRequest, "The form could not be read.").SetInternal(err)

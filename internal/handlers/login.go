@@ -82,7 +82,7 @@ func (f loginForm) problems() []string {
 // showLogin is GET /login.
 func (s *Server) showLogin(c echo.Context) error {
 	form := loginForm{returnPath: s.safeReturn(c.QueryParam("return"))}
-	switch _, _, err := s.identify(c.Request().Context(), c); {
+	switch _, _, err := s.identify(c, true); {
 	case err == nil:
 		return c.Redirect(http.StatusSeeOther, orHome(form.returnPath))
 	case s.classify(err).toSignIn && !errors.Is(err, errNoSession):
@@ -138,8 +138,10 @@ func (s *Server) signIn(c echo.Context) error {
 		try.succeeded()
 		return s.enter(c, form, answer)
 	}
-	var no refusal
-	organizationID := ""
+	var (
+		no             refusal
+		organizationID string // where it is recorded
+	)
 	if err == nil {
 		no, organizationID = unfinished(answer), answer.Organization.OrganizationID
 	} else {
@@ -197,10 +199,7 @@ func (s *Server) enter(c echo.Context, form loginForm, answer *stytch.Authentica
 		})
 	})
 	together.Go(func() error {
-		// Read ahead for the page that comes next, which copes without.
-		warm, cancel := context.WithTimeout(ctx, navTime)
-		defer cancel()
-		_, _ = s.policy(warm, session)
+		_, _ = s.policy(ctx, session) // read ahead for the page that comes next, which copes without
 		return nil
 	})
 	if err := together.Wait(); err != nil {

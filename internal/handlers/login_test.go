@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -126,9 +127,7 @@ func TestSignInRefused(t *testing.T) {
 	s.control(http.MethodPost, "members/"+reset.MemberID, map[string]any{"reset_required": true}, nil)
 	with := func(p someone, change url.Values) url.Values {
 		form := loginForm(p)
-		for name, values := range change {
-			form[name] = values
-		}
+		maps.Copy(form, change)
 		return form
 	}
 	tests := []struct {
@@ -220,17 +219,17 @@ func TestWrongPasswordPersonAndOrganizationReadAlike(t *testing.T) {
 	}
 }
 
-func TestTenFailuresLockAndSayso(t *testing.T) {
+func TestTenFailuresLockAndTheNextSaysSo(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	max := s.someone("max@acme.example")
-	wrong := loginForm(max)
+	locked := s.someone("max@acme.example")
+	wrong := loginForm(locked)
 	wrong.Set("password", "wrong")
 	b := s.browser()
 	for range 10 {
 		b.post("/login/password", wrong).wantStatus(http.StatusUnauthorized)
 	}
-	b.post("/login/password", loginForm(max)).wantStatus(http.StatusTooManyRequests).wantAlert("locked")
+	b.post("/login/password", loginForm(locked)).wantStatus(http.StatusTooManyRequests).wantAlert("locked")
 }
 
 func TestSignInValidation(t *testing.T) {

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -20,12 +21,10 @@ func (s *Server) signOut(c echo.Context) error {
 	if err != nil {
 		return signedOut()
 	}
-	ended, err := s.desk.SessionEnded(ctx, acting.Hash())
-	if err != nil {
-		return err
-	}
-	if ended {
+	if err := s.refuseEnded(c, acting); errors.Is(err, errSessionEnded) {
 		return signedOut()
+	} else if err != nil {
+		return err
 	}
 	session, err := s.authz.Session(ctx, acting)
 	switch {

@@ -113,7 +113,7 @@ func (s *Server) recoverPanic(next echo.HandlerFunc) echo.HandlerFunc {
 		defer func() {
 			switch v := recover(); v {
 			case nil:
-			case http.ErrAbortHandler: //nolint:errorlint // net/http compares it like this
+			case http.ErrAbortHandler:
 				panic(v)
 			default:
 				err = &panicError{v, debug.Stack()}

@@ -3,16 +3,12 @@ package handlers
 import (
 	"context"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"orgconsole/internal/authz"
 	"orgconsole/web/templates"
 )
-
-// navTime is how long a page waits for the policy that only shapes its navigation.
-const navTime = 3 * time.Second
 
 // policy is the RBAC policy as the session's organization sees it.
 func (s *Server) policy(ctx context.Context, session *authz.Session) (*authz.Policy, error) {
@@ -22,9 +18,7 @@ func (s *Server) policy(ctx context.Context, session *authz.Session) (*authz.Pol
 // page is what every screen has around its content. Without an actor it is a
 // page for those who are not signed in.
 func (s *Server) page(c echo.Context, title string) templates.Page {
-	ctx, cancel := context.WithTimeout(c.Request().Context(), navTime)
-	defer cancel()
-	return s.pageAround(ctx, c, title)
+	return s.pageAround(c.Request().Context(), c, title)
 }
 
 func (s *Server) pageAround(ctx context.Context, c echo.Context, title string) templates.Page {

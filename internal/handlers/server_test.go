@@ -411,13 +411,12 @@ func (a *answer) wantStatus(want int) *answer {
 	return a
 }
 
-func (a *answer) wantLocation(want string) *answer {
+func (a *answer) wantLocation(want string) {
 	a.t.Helper()
 	a.wantStatus(http.StatusSeeOther)
 	if got := a.Header.Get("Location"); got != want {
 		a.t.Errorf("Location %q, want %q", got, want)
 	}
-	return a
 }
 
 // wantAlert fails the test unless the alert holds each text.

@@ -200,19 +200,20 @@ func userAgent(r *http.Request) string {
 	return ua
 }
 
-// identify finds out who the request's cookie belongs to. It returns
-// errNoSession, errSessionEnded, or what the store or the upstream said.
-func (s *Server) identify(ctx context.Context, c echo.Context) (*actor, sessionCookie, error) {
+// identify finds out who the request's cookie belongs to, asking the upstream
+// where that is more than a minute old and ask is set. It returns errNoSession,
+// errSessionEnded, or what the store or the upstream said.
+func (s *Server) identify(c echo.Context, ask bool) (*actor, sessionCookie, error) {
+	ctx := c.Request().Context()
+	if !ask {
+		ctx = noCall(c)
+	}
 	v, acting, err := s.readCookie(c)
 	if err != nil {
 		return nil, v, err
 	}
-	ended, err := s.desk.SessionEnded(c.Request().Context(), acting.Hash())
-	if err != nil {
+	if err := s.refuseEnded(c, acting); err != nil {
 		return nil, v, err
-	}
-	if ended {
-		return nil, v, errSessionEnded
 	}
 	session, err := s.authz.Session(ctx, acting)
 	if err != nil {
@@ -225,10 +226,19 @@ func (s *Server) identify(ctx context.Context, c echo.Context) (*actor, sessionC
 	return s.newActor(c, acting, session), v, nil
 }
 
+// refuseEnded returns errSessionEnded for a session that was signed out here.
+func (s *Server) refuseEnded(c echo.Context, acting stytch.ActingSession) error {
+	ended, err := s.desk.SessionEnded(c.Request().Context(), acting.Hash())
+	if err == nil && ended {
+		return errSessionEnded
+	}
+	return err
+}
+
 // requireSession lets in only whoever is signed in, and leads others to the sign-in page.
 func (s *Server) requireSession(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		a, v, err := s.identify(c.Request().Context(), c)
+		a, v, err := s.identify(c, true)
 		if err != nil {
 			return err
 		}
@@ -249,7 +259,7 @@ func (s *Server) identifyQuickly(c echo.Context) {
 	if s.actor(c) != nil {
 		return
 	}
-	if a, _, err := s.identify(noCall(c), c); err == nil {
+	if a, _, err := s.identify(c, false); err == nil {
 		c.Set(keyActor, a)
 	}
 }

@@ -31,7 +31,7 @@ func TestCookieAttributes(t *testing.T) {
 			if name != tt.name || attributes != tt.want {
 				t.Errorf("Set-Cookie: %s=…; %s, want %s=…; %s", name, attributes, tt.name, tt.want)
 			}
-			for _, token := range strings.Fields(s.tokens.String()) {
+			for token := range strings.FieldsSeq(s.tokens.String()) {
 				if strings.Contains(value, token) {
 					t.Error("the token can be read in the cookie")
 				}
