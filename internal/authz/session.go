@@ -151,8 +151,7 @@ func (a *Authorizer) Check(ctx context.Context, acting stytch.ActingSession, s *
 func (a *Authorizer) CheckMember(ctx context.Context, acting stytch.ActingSession, s *Session, memberID string, member, self Permission) error {
 	if memberID == s.MemberID {
 		_, err := a.Check(ctx, acting, s, self)
-		var denied *DeniedError
-		if !errors.As(err, &denied) {
+		if _, denied := errors.AsType[*DeniedError](err); !denied {
 			return err
 		}
 	}

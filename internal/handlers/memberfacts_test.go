@@ -27,8 +27,12 @@ func TestOtherWays(t *testing.T) {
 		{"SSO allowed, but no connection", stytch.Organization{AuthMethods: "RESTRICTED", AllowedAuthMethods: []string{"sso", "password"}}, stytch.Member{}, nil},
 		{"SSO by a connection", stytch.Organization{AuthMethods: "RESTRICTED", AllowedAuthMethods: []string{"sso"}, SSOActiveConnections: okta}, stytch.Member{}, []string{"single sign-on (Okta)"}},
 		{"a link", stytch.Organization{AuthMethods: "RESTRICTED", AllowedAuthMethods: []string{"magic_link", "password"}}, stytch.Member{}, []string{"email magic link"}},
-		{"breakglass is not restricted", stytch.Organization{AuthMethods: "RESTRICTED", AllowedAuthMethods: []string{"sso"}}, stytch.Member{IsBreakglass: true},
-			[]string{"email magic link", "email code", "Google", "Microsoft", "Slack", "GitHub", "HubSpot"}},
+		{
+			"breakglass is not restricted",
+			stytch.Organization{AuthMethods: "RESTRICTED", AllowedAuthMethods: []string{"sso"}},
+			stytch.Member{IsBreakglass: true},
+			[]string{"email magic link", "email code", "Google", "Microsoft", "Slack", "GitHub", "HubSpot"},
+		},
 		{"everything", stytch.Organization{AuthMethods: "ALL_ALLOWED"}, stytch.Member{}, []string{"email magic link", "email code", "Google", "Microsoft", "Slack", "GitHub", "HubSpot"}},
 	}
 	for _, tt := range tests {
@@ -51,7 +55,7 @@ func TestSignInFacts(t *testing.T) {
 		change(&m)
 		return m
 	}
-	any := stytch.Organization{AuthMethods: "ALL_ALLOWED", MFAMethods: "ALL_ALLOWED", MFAPolicy: "OPTIONAL"}
+	open := stytch.Organization{AuthMethods: "ALL_ALLOWED", MFAMethods: "ALL_ALLOWED", MFAPolicy: "OPTIONAL"}
 	ssoOnly := stytch.Organization{AuthMethods: "RESTRICTED", AllowedAuthMethods: []string{"sso"}}
 	totpOnly := stytch.Organization{MFAPolicy: "REQUIRED_FOR_ALL", MFAMethods: "RESTRICTED", AllowedMFAMethods: []string{"totp"}}
 	tests := []struct {
@@ -60,20 +64,20 @@ func TestSignInFacts(t *testing.T) {
 		m    stytch.Member
 		bad  string // part of the one finding that stops them; empty when nothing does
 	}{
-		{"nothing wrong", any, good, ""},
-		{"invited", any, with(func(m *stytch.Member) { m.Status = "invited" }), "has not accepted"},
-		{"pending", any, with(func(m *stytch.Member) { m.Status = "pending" }), "not finished"},
-		{"deleted", any, with(func(m *stytch.Member) { m.Status = "deleted" }), "deleted"},
-		{"locked", any, with(func(m *stytch.Member) { m.IsLocked, m.LockExpiresAt = true, &later }), "until 2026-05-06 08:00:00 UTC"},
-		{"lock ran out", any, with(func(m *stytch.Member) { m.IsLocked, m.LockExpiresAt = true, &before }), ""},
-		{"no password", any, with(func(m *stytch.Member) { m.MemberPasswordID = "" }), "No password is set"},
+		{"nothing wrong", open, good, ""},
+		{"invited", open, with(func(m *stytch.Member) { m.Status = "invited" }), "has not accepted"},
+		{"pending", open, with(func(m *stytch.Member) { m.Status = "pending" }), "not finished"},
+		{"deleted", open, with(func(m *stytch.Member) { m.Status = "deleted" }), "deleted"},
+		{"locked", open, with(func(m *stytch.Member) { m.IsLocked, m.LockExpiresAt = true, &later }), "until 2026-05-06 08:00:00 UTC"},
+		{"lock ran out", open, with(func(m *stytch.Member) { m.IsLocked, m.LockExpiresAt = true, &before }), ""},
+		{"no password", open, with(func(m *stytch.Member) { m.MemberPasswordID = "" }), "No password is set"},
 		{"password not allowed", ssoOnly, good, "does not allow signing in with one"},
 		{"not allowed, but breakglass", ssoOnly, with(func(m *stytch.Member) { m.IsBreakglass = true }), ""},
-		{"not verified", any, with(func(m *stytch.Member) { m.EmailAddressVerified = false }), "not verified"},
-		{"second factor missing", any, with(func(m *stytch.Member) { m.MFAEnrolled = true }), "none is set up"},
+		{"not verified", open, with(func(m *stytch.Member) { m.EmailAddressVerified = false }), "not verified"},
+		{"second factor missing", open, with(func(m *stytch.Member) { m.MFAEnrolled = true }), "none is set up"},
 		{"second factor not allowed", totpOnly, with(func(m *stytch.Member) { m.MFAPhoneNumber, m.MFAPhoneNumberVerified = "+1", true }), "allows none of those"},
 		{"second factor there", totpOnly, with(func(m *stytch.Member) { m.TOTPRegistrationID = "t" }), ""},
-		{"SSO registration of a dead connection", any, with(func(m *stytch.Member) {
+		{"SSO registration of a dead connection", open, with(func(m *stytch.Member) {
 			m.SSORegistrations = []stytch.SSORegistration{{ConnectionID: "gone"}}
 		}), "none of which is active"},
 	}

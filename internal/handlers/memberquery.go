@@ -104,9 +104,6 @@ func membersAddress(v url.Values) string {
 	return "/members?" + v.Encode()
 }
 
-// firstPage is the address with the filters alone.
-func (q memberQuery) firstPage() string { return membersAddress(q.filters()) }
-
 func (q memberQuery) nextPage(cursor string) string {
 	v := q.filters()
 	v.Set("cursor", cursor)

@@ -131,10 +131,10 @@ func failedText(op *helpdesk.Operation) string {
 	case helpdesk.DetailBadAnswer, helpdesk.DetailFault, helpdesk.DetailNoAnswer:
 		return "Stytch did not answer the check before it in a usable way. Nothing was sent. Try again."
 	}
-	switch stytch.ErrorType(op.ErrorType) {
-	case stytch.ErrorTypeCrossOrgPasswordsEnabled:
+	if stytch.ErrorType(op.ErrorType) == stytch.ErrorTypeCrossOrgPasswordsEnabled {
 		return "This project shares passwords across organizations, so a password cannot be deleted for one of them. Require a password reset by email instead."
-	case stytch.ErrorTypeCrossOrgPasswordsNotEnabled:
+	}
+	if stytch.ErrorType(op.ErrorType) == stytch.ErrorTypeCrossOrgPasswordsNotEnabled {
 		return "This project keeps a password for each organization. Delete the password instead."
 	}
 	return fmt.Sprintf("Stytch refused it: %s.", orNone(op.ErrorType))

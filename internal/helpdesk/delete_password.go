@@ -3,6 +3,7 @@ package helpdesk
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 
 	"orgconsole/internal/audit"
@@ -55,13 +56,13 @@ func (d *Desk) deletePassword(ctx context.Context, actor Actor, req Request) (*O
 		f.outcome = audit.OutcomeUnknown // not_found, too, is believed only once it was read
 	}
 	if err := d.conclude(ctx, op, f, actor.event(), actor.source()); err != nil {
-		d.log.ErrorContext(ctx, "outcome not recorded, left to be settled", "operation", op.ID, "error", err)
+		d.log.ErrorContext(ctx, "outcome not recorded, left to be settled", slog.String("operation", op.ID), slog.Any("error", err))
 		op.State = StateIntent
 		return op, nil
 	}
 	if reread {
 		if err := d.reread(ctx, op); err != nil {
-			d.log.WarnContext(ctx, "unknown outcome not settled yet", "operation", op.ID, "error", err)
+			d.log.WarnContext(ctx, "unknown outcome not settled yet", slog.String("operation", op.ID), slog.Any("error", err))
 		}
 	}
 	d.runSteps(ctx, actor, op, steps)

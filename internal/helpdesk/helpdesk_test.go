@@ -168,24 +168,33 @@ func TestDeleteOutcomes(t *testing.T) {
 		sent   int
 	}{
 		{"good", nil, true, "succeeded", "answer", []string{"intent", "outcome succeeded/answer"}, 1},
-		{"garbage, done", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "garbage") }, true, "succeeded", "re-read",
-			[]string{"intent", "outcome unknown/bad_answer", "outcome succeeded/re-read by system"}, 1},
+		{
+			"garbage, done", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "garbage") }, true, "succeeded", "re-read",
+			[]string{"intent", "outcome unknown/bad_answer", "outcome succeeded/re-read by system"},
+			1,
+		},
 		{"cut, done", cut, true, "succeeded", "re-read", []string{"intent", "outcome unknown/bad_answer", "outcome succeeded/re-read by system"}, 1},
 		{"cut, not done", cut, false, "unknown", "bad_answer", []string{"intent", "outcome unknown/bad_answer"}, 1},
 		{"too large, done", giant, true, "succeeded", "re-read", []string{"intent", "outcome unknown/bad_answer", "outcome succeeded/re-read by system"}, 1},
 		{"another member", wrongMember, false, "unknown", "other_member", []string{"intent", "outcome unknown/other_member"}, 1},
 		{"id still in the answer, gone", idKept, true, "succeeded", "re-read", []string{"intent", "outcome unknown/id_still_in_answer", "outcome succeeded/re-read by system"}, 1},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
-		}, false, "unknown", "bad_answer",
-			[]string{"intent", "outcome unknown/bad_answer"}, 1},
+		{
+			"redirect", func(w http.ResponseWriter, r *http.Request) {
+				http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+			}, false, "unknown", "bad_answer",
+			[]string{"intent", "outcome unknown/bad_answer"},
+			1,
+		},
 		{"session not found", refuseWith(404, "session_not_found"), false, "failed", "session_ended", []string{"intent", "outcome failed/session_ended"}, 1},
 		{"session malformed", refuseWith(400, "invalid_session_token"), false, "failed", "session_ended", []string{"intent", "outcome failed/session_ended"}, 1},
 		{"session unauthenticated", refuseWith(401, "user_unauthenticated"), false, "failed", "session_ended", []string{"intent", "outcome failed/session_ended"}, 1},
 		{"project secret refused", refuseWith(401, "unauthorized_credentials"), false, "failed", "project_credentials", []string{"intent", "outcome failed/project_credentials"}, 1},
 		{"denied", refuseWith(403, "session_authorization_error"), false, "denied", "refused", []string{"intent", "outcome denied/refused"}, 1},
-		{"not found, gone", refuseWith(404, "member_password_not_found"), true, "not_found", "re-read",
-			[]string{"intent", "outcome unknown/refused", "outcome not_found/re-read by system"}, 1},
+		{
+			"not found, gone", refuseWith(404, "member_password_not_found"), true, "not_found", "re-read",
+			[]string{"intent", "outcome unknown/refused", "outcome not_found/re-read by system"},
+			1,
+		},
 		{"not found, but there", refuseWith(404, "member_password_not_found"), false, "unknown", "refused", []string{"intent", "outcome unknown/refused"}, 1},
 		{"rate limited", wait, false, "failed", "rate_limited", []string{"intent", "outcome failed/rate_limited"}, 1},
 		{"other 4xx", refuseWith(400, "cross_org_passwords_enabled"), false, "failed", "refused", []string{"intent", "outcome failed/refused"}, 1},
@@ -521,17 +530,45 @@ func TestSteps(t *testing.T) {
 		mailRetry bool
 	}{
 		{"all good", nil, "succeeded", "succeeded/answer", "succeeded/answer", []string{epRevoke, epMail}, false, false},
-		{"sign-out refused", map[string]http.HandlerFunc{epRevoke: refuseWith(403, "session_authorization_error")}, "succeeded",
-			"denied/refused", "succeeded/answer", []string{epRevoke, epMail}, true, false},
-		{"mail rate limited", map[string]http.HandlerFunc{epMail: refuseWith(429, "too_many_requests")}, "succeeded",
-			"succeeded/answer", "failed/rate_limited", []string{epRevoke, epMail}, false, true},
+		{
+			"sign-out refused",
+			map[string]http.HandlerFunc{epRevoke: refuseWith(403, "session_authorization_error")},
+			"succeeded",
+			"denied/refused", "succeeded/answer",
+			[]string{epRevoke, epMail},
+			true, false,
+		},
+		{
+			"mail rate limited",
+			map[string]http.HandlerFunc{epMail: refuseWith(429, "too_many_requests")},
+			"succeeded",
+			"succeeded/answer", "failed/rate_limited",
+			[]string{epRevoke, epMail},
+			false, true,
+		},
 		{"mail lost", map[string]http.HandlerFunc{epMail: drop}, "succeeded", "succeeded/answer", "unknown/no_answer", []string{epRevoke, epMail}, false, true},
-		{"deletion failed: sign-out goes on, mail waits", map[string]http.HandlerFunc{epDelete: refuseWith(429, "too_many_requests")}, "failed",
-			"succeeded/answer", "cancelled/not_attempted", []string{epRevoke}, false, true},
-		{"deletion unknown: mail waits", map[string]http.HandlerFunc{epDelete: refuseWith(500, "internal_server_error")}, "unknown",
-			"succeeded/answer", "cancelled/not_attempted", []string{epRevoke}, false, true},
-		{"denied: nothing goes on", map[string]http.HandlerFunc{epDelete: refuseWith(403, "session_authorization_error")}, "denied",
-			"cancelled/not_attempted", "cancelled/not_attempted", nil, true, true},
+		{
+			"deletion failed: sign-out goes on, mail waits",
+			map[string]http.HandlerFunc{epDelete: refuseWith(429, "too_many_requests")},
+			"failed",
+			"succeeded/answer", "cancelled/not_attempted",
+			[]string{epRevoke},
+			false, true,
+		},
+		{
+			"deletion unknown: mail waits",
+			map[string]http.HandlerFunc{epDelete: refuseWith(500, "internal_server_error")},
+			"unknown",
+			"succeeded/answer", "cancelled/not_attempted",
+			[]string{epRevoke},
+			false, true,
+		},
+		{
+			"denied: nothing goes on",
+			map[string]http.HandlerFunc{epDelete: refuseWith(403, "session_authorization_error")},
+			"denied",
+			"cancelled/not_attempted", "cancelled/not_attempted", nil, true, true,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

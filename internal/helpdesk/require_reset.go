@@ -35,10 +35,9 @@ func (d *Desk) RequireReset(ctx context.Context, actor Actor, req Request) (*Ope
 		if err := d.begin(ctx, actor, op, steps...); err != nil {
 			return nil, err
 		}
-		if err := d.call(ctx, actor, op, d.requireReset); err != nil {
-			return op, nil
+		if d.call(ctx, actor, op, d.requireReset) {
+			d.runSteps(ctx, actor, op, steps)
 		}
-		d.runSteps(ctx, actor, op, steps)
 		return op, nil
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"orgconsole/internal/audit"
@@ -17,7 +18,7 @@ func (d *Desk) Run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		if err := d.Settle(ctx); err != nil && ctx.Err() == nil {
-			d.log.WarnContext(ctx, "settle unknown outcomes", "error", err)
+			d.log.WarnContext(ctx, "settle unknown outcomes", slog.Any("error", err))
 		}
 		select {
 		case <-tick.C:
@@ -26,7 +27,7 @@ func (d *Desk) Run(ctx context.Context) {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 			defer cancel()
 			if err := d.flushFailures(last, true); err != nil {
-				d.log.ErrorContext(last, "counted sign-in failures not recorded", "error", err)
+				d.log.ErrorContext(last, "counted sign-in failures not recorded", slog.Any("error", err))
 			}
 			return
 		}

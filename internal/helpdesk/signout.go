@@ -39,7 +39,7 @@ func (d *Desk) SignOut(ctx context.Context, actor Actor, expires time.Time) (con
 	}
 	d.authz.Forget(actor.Acting)
 
-	err = d.call(ctx, actor, op, func(ctx context.Context, actor Actor, op *Operation) finding {
+	recorded := d.call(ctx, actor, op, func(ctx context.Context, actor Actor, op *Operation) finding {
 		f := d.revokeOwn(ctx, actor)
 		if f.outcome != audit.OutcomeSucceeded {
 			op.Attempt++
@@ -47,7 +47,7 @@ func (d *Desk) SignOut(ctx context.Context, actor Actor, expires time.Time) (con
 		}
 		return f
 	})
-	return err == nil && op.Done(), nil
+	return recorded && op.Done(), nil
 }
 
 func (d *Desk) revokeOwn(ctx context.Context, actor Actor) finding {

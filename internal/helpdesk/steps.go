@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"orgconsole/internal/audit"
 	"orgconsole/internal/authz"
@@ -34,15 +35,15 @@ func (d *Desk) runSteps(ctx context.Context, actor Actor, root *Operation, steps
 	for _, s := range steps {
 		if !goesOn(root, s.Action) {
 			if err := d.cancelStep(ctx, actor, s, DetailNotAttempted, actor.event(), actor.source()); err != nil {
-				d.log.ErrorContext(ctx, "step not recorded, left to be settled", "operation", s.ID, "error", err)
+				d.log.ErrorContext(ctx, "step not recorded, left to be settled", slog.String("operation", s.ID), slog.Any("error", err))
 			}
 			continue
 		}
 		if err := d.beginStep(ctx, actor, s); err != nil {
-			d.log.ErrorContext(ctx, "step not started", "operation", s.ID, "error", err)
+			d.log.ErrorContext(ctx, "step not started", slog.String("operation", s.ID), slog.Any("error", err))
 			continue
 		}
-		_ = d.call(ctx, actor, s, d.stepCall(s.Action)) // logged there; the step is settled later
+		d.call(ctx, actor, s, d.stepCall(s.Action))
 	}
 	root.Steps = steps
 }
@@ -62,16 +63,18 @@ type caller func(context.Context, Actor, *Operation) finding
 
 // call makes the one upstream call of an operation whose intent is on disk and
 // records the outcome. It must not be used for deletions, which are re-read.
-func (d *Desk) call(ctx context.Context, actor Actor, op *Operation, do caller) error {
+// It reports whether the outcome is on disk; if not, the intent is, and is
+// settled later.
+func (d *Desk) call(ctx context.Context, actor Actor, op *Operation, do caller) bool {
 	f := do(ctx, actor, op)
 	op.EndedAt = d.now().UTC()
 	op.CallUntil = op.EndedAt
 	if err := d.conclude(ctx, op, f, actor.event(), actor.source()); err != nil {
-		d.log.ErrorContext(ctx, "outcome not recorded, left to be settled", "operation", op.ID, "error", err)
+		d.log.ErrorContext(ctx, "outcome not recorded, left to be settled", slog.String("operation", op.ID), slog.Any("error", err))
 		op.State = StateIntent
-		return err
+		return false
 	}
-	return nil
+	return true
 }
 
 func (d *Desk) stepCall(action audit.Action) caller {
@@ -160,7 +163,7 @@ func (d *Desk) Retry(ctx context.Context, actor Actor, id, newID string) (*Opera
 		if err := d.begin(ctx, actor, op); err != nil {
 			return nil, err
 		}
-		_ = d.call(ctx, actor, op, d.stepCall(op.Action)) // logged there; the stored operation says so
+		d.call(ctx, actor, op, d.stepCall(op.Action))
 		return op, nil
 	})
 }

@@ -302,7 +302,7 @@ func (c *Client) read(ctx, callCtx context.Context, r request, resp *http.Respon
 	}
 
 	problem := func(what string, err error) error {
-		id, _ := topLevelString(body, "request_id")
+		id := topLevelString(body, "request_id")
 		return &AnswerError{
 			Endpoint: r.endpoint, Status: resp.StatusCode, RequestID: c.requestID(r, id), Problem: what, Err: err,
 		}
@@ -382,7 +382,7 @@ func (c *Client) apiError(r request, resp *http.Response, body []byte) error {
 	}
 	if len(body) > maxErrorBody || !json.Valid(body) || decodeLenient(body, &wire) != nil {
 		// A proxy answered, or the body was cut. The status is known all the same.
-		id, _ := topLevelString(body, "request_id")
+		id := topLevelString(body, "request_id")
 		e.RequestID = c.requestID(r, id)
 		return e
 	}

@@ -293,7 +293,7 @@ func TestRequests(t *testing.T) {
 			if count != 1 {
 				t.Errorf("%d requests, want 1", count)
 			}
-			if r := responseOf(t, out); r.StatusCode != 200 || r.RequestID != "request-id-test-1" {
+			if r := responseOf(t, out); r.StatusCode != http.StatusOK || r.RequestID != "request-id-test-1" {
 				t.Errorf("response = %+v", r)
 			}
 		})
@@ -561,6 +561,7 @@ func TestHostileIDs(t *testing.T) {
 	}
 	for name, el := range elements {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			sent := ""
 			client := setup(t, func(_ http.ResponseWriter, r *http.Request) { sent = r.RequestURI })
 			for _, id := range refused {

@@ -68,25 +68,27 @@ func isArray(data []byte) bool  { return len(data) > 0 && data[0] == '[' }
 func isObject(data []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(data, " \t\r\n"), []byte("{")) }
 
 // topLevelString finds a string member of the outermost object, also where the text breaks off or goes on after it.
-func topLevelString(data []byte, key string) (string, bool) {
+func topLevelString(data []byte, key string) string {
 	d := json.NewDecoder(bytes.NewReader(data))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return "", false
+		return ""
 	}
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
-			return "", false
+			return ""
 		}
 		if name == key {
 			value, err := d.Token()
-			s, ok := value.(string)
-			return s, err == nil && ok
+			if s, ok := value.(string); ok && err == nil {
+				return s
+			}
+			return ""
 		}
 		var skipped json.RawMessage
 		if err := d.Decode(&skipped); err != nil {
-			return "", false
+			return ""
 		}
 	}
-	return "", false
+	return ""
 }

@@ -37,7 +37,7 @@ func deletePassword(ctx context.Context, t *testing.T, c *stytch.Client) error {
 // listen serves each connection by serve, which gets the number of the connection.
 func listen(t *testing.T, serve func(n int, conn net.Conn, r *bufio.Reader)) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func listen(t *testing.T, serve func(n int, conn net.Conn, r *bufio.Reader)) str
 
 func TestRefusedConnection(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
