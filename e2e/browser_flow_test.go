@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestBrowser is one Chromium; each subtest has a console and a profile of its own.
@@ -14,6 +15,10 @@ func TestBrowser(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *chromium){
 		"main flow":                testMainFlow,
 		"main flow without script": testMainFlowWithoutScript,
+		"screens signed out":       testScreensSignedOut,
+		"screens to read":          testScreensReading,
+		"screens of doing":         testScreensDoing,
+		"screens of trouble":       testScreensTrouble,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,10 +80,14 @@ func mainFlow(t *testing.T, c *chromium, options ...tabOption) {
 	if status := tb.text(`.result [role=status]`); !strings.Contains(status, "request-id-test-") {
 		t.Errorf("the result does not tell the upstream request id: %s", result)
 	}
-	for _, want := range []string{"Password deleted", "Signed out everywhere", "Reset email sent", "Tell the caller", "Receipt of this operation"} {
+	for _, want := range []string{"Password deleted", "Tell the caller", "Every device is signed out", "Receipt of this operation"} {
 		if !strings.Contains(result, want) {
 			t.Errorf("the result does not say %q: %s", want, result)
 		}
+	}
+	steps := eval[[]string](tb, `[...document.querySelectorAll(".result .steps li")].map((li) => li.querySelector("strong").innerText + ": " + li.querySelector(".badge").innerText)`)
+	if diff := cmp.Diff([]string{"Delete password: succeeded", "Sign out everywhere: succeeded", "Send reset email: succeeded"}, steps); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
 	}
 	if got := tb.fact("Password"); got != "not set" {
 		t.Errorf("after: the password reads %q, want not set", got)

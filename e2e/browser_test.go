@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -124,7 +125,8 @@ func (b *chromium) tab(t *testing.T, s *site, options ...tabOption) *tab {
 		cancel()
 		tb.mu.Lock()
 		defer tb.mu.Unlock()
-		for _, trouble := range tb.troubles {
+		slices.Sort(tb.troubles)
+		for _, trouble := range slices.Compact(tb.troubles) {
 			t.Errorf("in the browser: %s", trouble)
 		}
 	})
@@ -299,10 +301,10 @@ func labelled(name string) string {
 	return fmt.Sprintf(`//*[@id=//label[normalize-space()=%q]/@for]`, name)
 }
 
-// fill types into a field.
+// fill types into a field, over what stands there.
 func (tb *tab) fill(label, text string) {
 	tb.t.Helper()
-	tb.do(chromedp.Clear(labelled(label)), chromedp.SendKeys(labelled(label), text))
+	tb.do(chromedp.Focus(labelled(label)), chromedp.Evaluate[chromedp.Void](`document.activeElement.select()`), chromedp.KeyEvent(text))
 }
 
 // signIn signs in by the form.
