@@ -31,8 +31,10 @@ func (s suite) Run() int {
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
-		Dir:      "testdata/script",
-		Deadline: time.Now().Add(time.Minute), // a command that should have refused to start would otherwise run on
+		Dir: "testdata/script",
+		// A command that should have refused to start would otherwise run on. The scripts may have to wait until
+		// another test has built the binary from nothing, which takes minutes on a busy machine.
+		Deadline: time.Now().Add(10 * time.Minute),
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("XDG_STATE_HOME", env.WorkDir+"/state")
 			return nil
