@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gorilla/securecookie"
 	"github.com/labstack/echo/v4"
 
 	"orgconsole/internal/authz"
@@ -18,6 +19,11 @@ func (s *Server) SealForm(v any) (string, error)     { return s.sealForm(v) }
 func (s *Server) OpenForm(token string, v any) error { return s.openForm(token, v) }
 func (s *Server) SafeReturn(raw string) string       { return s.safeReturn(raw) }
 func (s *Server) ClientIP(r *http.Request) string    { return s.clientIP(r) }
+
+// Cookie is the value of a session cookie with this in it.
+func (s *Server) Cookie(token, memberID, organizationID string, issued, seen time.Time) (string, error) {
+	return securecookie.EncodeMulti(s.cookieName(), map[any]any{sessionKey: sessionCookie{token, memberID, organizationID, issued, seen}}, s.cookies.Codecs...)
+}
 
 // HandleError is Echo's error handler.
 func (s *Server) HandleError(err error, c echo.Context) { s.handleError(err, c) }

@@ -335,14 +335,16 @@ func TestTroubleIsNotThrottled(t *testing.T) {
 func TestOnlyAddressesAndSlugsAreRecorded(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.browser().post("/login/password", url.Values{"organization": {"My secret pass phrase"}, "email": {"hunter2 @ home"}, "password": {"x"}}).
-		wantStatus(http.StatusUnauthorized)
-	events := s.events("", audit.ActionSignIn)
-	if len(events) != 1 {
-		t.Fatalf("%d recorded, want 1", len(events))
-	}
-	if ev := events[0]; ev.Actor.Email != "" || ev.Target.Label != "" {
-		t.Errorf("recorded address %q and organization %q, want neither", ev.Actor.Email, ev.Target.Label)
+	for i, email := range []string{"hunter2 @ home", "hunter2 <ada@acme.example>", "@hunter2"} {
+		s.browser().post("/login/password", url.Values{"organization": {"My secret pass phrase"}, "email": {email}, "password": {"x"}}).
+			wantStatus(http.StatusUnauthorized)
+		events := s.events("", audit.ActionSignIn)
+		if len(events) != i+1 {
+			t.Fatalf("%d recorded, want %d", len(events), i+1)
+		}
+		if ev := events[0]; ev.Actor.Email != "" || ev.Target.Label != "" {
+			t.Errorf("recorded address %q and organization %q, want neither", ev.Actor.Email, ev.Target.Label)
+		}
 	}
 }
 
