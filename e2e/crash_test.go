@@ -20,7 +20,7 @@ func TestCrashBetweenIntentAndOutcome(t *testing.T) {
 	operations := map[string]string{}
 	mark := s.control.mark()
 	for i, c := range []struct{ member, apply string }{{gone, "after"}, {kept, "before"}} {
-		action, body := agent.confirm(c.member).form(confirmForm, map[string]string{"reason": "the power goes out"})
+		action, body := agent.confirm(c.member).form(confirmForm, map[string]string{"reason": "the power goes out", "ticket": "INC-7"})
 		s.control.fault(fault{Endpoint: epDeletePassword, Kind: "hang", Apply: c.apply, Times: 1})
 		request := agent.request(http.MethodPost, action, body)
 		tab := agent.clone()

@@ -123,7 +123,7 @@ func TestAuditVerifyNamesTheChangedRecord(t *testing.T) {
 	}
 	table, column := eventBytes(t, filepath.Join(folder, "console.db"), victim)
 	for name, tamper := range map[string]string{
-		"changed": `UPDATE ` + table + ` SET ` + column + ` = CAST(replace(CAST(` + column + ` AS TEXT), 'laptop', 'notebook') AS BLOB) WHERE id = ?`,
+		"changed": `UPDATE ` + table + ` SET ` + column + ` = replace(` + column + `, 'laptop', 'notebook') WHERE id = ?`,
 		"removed": `DELETE FROM ` + table + ` WHERE id = ?`,
 	} {
 		t.Run(name, func(t *testing.T) {

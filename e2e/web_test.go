@@ -20,7 +20,8 @@ type browser struct {
 	t      testing.TB
 	base   *url.URL
 	client *http.Client
-	loads  int // pages loaded: redirects lead to one page and count once
+	loads  int         // pages loaded: redirects lead to one page and count once
+	watch  func(*page) // sees every answer; nil for nobody
 }
 
 func (s *site) browser() *browser {
@@ -81,6 +82,9 @@ func (b *browser) do(r *http.Request) *page {
 		b.t.Fatalf("%s %s: %v", r.Method, r.URL, err)
 	}
 	p.keepsTheRules()
+	if b.watch != nil {
+		b.watch(p)
+	}
 	return p
 }
 
