@@ -262,8 +262,8 @@ func (p *parser) field(before string) string {
 	}
 	escaped := false
 	for i := 0; i < len(p.rest); i++ {
-		switch c := p.rest[i]; {
-		case c == '"':
+		switch p.rest[i] {
+		case '"':
 			s := p.rest[:i]
 			if escaped {
 				s = unescape.Replace(s)
@@ -274,7 +274,7 @@ func (p *parser) field(before string) string {
 			}
 			p.rest = p.rest[i+1:]
 			return s
-		case c == '\\':
+		case '\\':
 			escaped = true
 			i++
 			if i == len(p.rest) || (p.rest[i] != '"' && p.rest[i] != '\\') {

@@ -1,5 +1,10 @@
 package audit
 
+import (
+	"crypto/rand"
+	"time"
+)
+
 // Reencode parses the bytes of an event and encodes the result.
 func Reencode(b []byte) ([]byte, error) {
 	r, err := parse(b)
@@ -8,3 +13,6 @@ func Reencode(b []byte) ([]byte, error) {
 	}
 	return r.encode(), nil
 }
+
+// NewID makes an event's id.
+func NewID(t time.Time) (string, error) { return newID(t, rand.Reader) }

@@ -57,6 +57,7 @@ func TestListFilters(t *testing.T) {
 		"target name":              {audit.Filter{TargetQuery: "åsa ö"}, []int64{3, 2}},
 		"target name, decomposed":  {audit.Filter{TargetQuery: "A\u030asa o\u0308berg"}, []int64{3, 2}},
 		"wildcards are characters": {audit.Filter{TargetQuery: "a%o_"}, nil},
+		"an underscore is one too": {audit.Filter{TargetQuery: "as__oberg"}, nil},
 		"a percent sign":           {audit.Filter{TargetQuery: `"Ö%_"`}, []int64{4, 1, 0}},
 		"a backslash":              {audit.Filter{TargetQuery: `\`}, nil},
 		"not UTF-8":                {audit.Filter{TargetQuery: "\xff\x00"}, nil},

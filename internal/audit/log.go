@@ -105,13 +105,13 @@ func (l *Log) Start(ctx context.Context) error {
 
 func (l *Log) createSystemTree(ctx context.Context, tx *sql.Tx) (*tree, error) {
 	// Without a single tree the store is new, or somebody emptied one table and left the others.
-	var left int
-	const any = `SELECT EXISTS (SELECT 1 FROM audit_events) + EXISTS (SELECT 1 FROM audit_subjects)
+	var found int
+	const left = `SELECT EXISTS (SELECT 1 FROM audit_events) + EXISTS (SELECT 1 FROM audit_subjects)
 		+ EXISTS (SELECT 1 FROM audit_hashes) + EXISTS (SELECT 1 FROM audit_checkpoints)`
-	if err := tx.QueryRowContext(ctx, any).Scan(&left); err != nil {
+	if err := tx.QueryRowContext(ctx, left).Scan(&found); err != nil {
 		return nil, fmt.Errorf("look for records: %w", err)
 	}
-	if left > 0 {
+	if found > 0 {
 		return nil, &TamperedError{Seq: -1, Problem: "there are records, and no tree is left"}
 	}
 	id := make([]byte, storeIDSize)

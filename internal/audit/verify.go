@@ -295,16 +295,12 @@ func (w *walk) end() error {
 
 // list holds the trees there are against those that the system tree lists.
 func (v *verification) list() error {
-	system := v.trees[0]
 	present := make(map[string]*tree, len(v.trees))
 	for _, t := range v.trees {
-		present[t.origin] = t
-		if t != system && t.origin != organizationOrigin(system.origin, t.organizationID) {
-			return t.tampered(nil, "its origin is %s, which is not of this store and organization", t.origin)
+		if present[t.origin] != nil {
+			return t.tampered(nil, "it is there twice")
 		}
-	}
-	if len(v.listed) == 0 || v.listed[0].seq != 0 || v.listed[0].origin != system.origin {
-		return &TamperedError{Seq: 0, Problem: "the system tree does not begin by listing itself"}
+		present[t.origin] = t
 	}
 	for _, l := range v.listed {
 		if present[l.origin] == nil {
@@ -330,12 +326,12 @@ func (v *verification) strays(ctx context.Context, tx *sql.Tx) error {
 			before = v.trees[i].number
 		}
 		if before-1 != after {
-			const any = `SELECT EXISTS (SELECT 1 FROM audit_events WHERE tree > ? AND tree < ?)
+			const stray = `SELECT EXISTS (SELECT 1 FROM audit_events WHERE tree > ? AND tree < ?)
 				+ EXISTS (SELECT 1 FROM audit_subjects WHERE tree > ? AND tree < ?)
 				+ EXISTS (SELECT 1 FROM audit_hashes WHERE tree > ? AND tree < ?)
 				+ EXISTS (SELECT 1 FROM audit_checkpoints WHERE tree > ? AND tree < ?)`
 			var found int
-			if err := tx.QueryRowContext(ctx, any, after, before, after, before, after, before, after, before).Scan(&found); err != nil {
+			if err := tx.QueryRowContext(ctx, stray, after, before, after, before, after, before, after, before).Scan(&found); err != nil {
 				return fmt.Errorf("look for stray rows: %w", err)
 			}
 			if found > 0 {

@@ -75,6 +75,7 @@ func adversaries() map[string]adversary {
 		"removed, the rest moved up":  {`DELETE FROM audit_events` + one + `; UPDATE audit_events SET seq = seq - 1 WHERE tree = 2 AND seq > 7`, "column seq", 7},
 		"removed first":               {`DELETE FROM audit_events WHERE tree = 2 AND seq = 0`, "missing", 0},
 		"removed last":                {`DELETE FROM audit_events WHERE tree = 2 AND seq = 9`, "missing", 9},
+		"removed last, no checkpoint": {`DELETE FROM audit_events WHERE tree = 2 AND seq = 9; DELETE FROM audit_checkpoints WHERE tree = 2`, "it is missing, and so is all after it", 9},
 		"removed last, head set back": {`DELETE FROM audit_events WHERE tree = 2 AND seq = 9; UPDATE audit_trees SET size = 9 WHERE tree = 2`, "signed over 10", 9},
 		"inserted after the end":      {`INSERT INTO audit_events SELECT tree, 10, 'x', bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events` + one, "beyond", 10},
 		"inserted before the start":   {`INSERT INTO audit_events SELECT tree, -1, 'x', bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events` + one, "does not belong", -1},
@@ -102,9 +103,16 @@ func adversaries() map[string]adversary {
 			DELETE FROM audit_checkpoints WHERE tree = 2; DELETE FROM audit_trees WHERE tree = 2`, acme + ", which is gone", 2},
 		"a tree's head gone":  {`DELETE FROM audit_trees WHERE tree = 3`, "which is gone", 3},
 		"a tree nobody lists": {`INSERT INTO audit_trees VALUES (4, 'x', 'x', 0, 'x')`, "missing", 0},
-		"rows of no tree":     {`INSERT INTO audit_hashes VALUES (9, 0, zeroblob(32))`, "does not exist", -1},
-		"all trees gone":      {`DELETE FROM audit_trees`, "gone", -1},
-		"a table gone":        {`DROP TABLE audit_subjects`, "damaged", -1},
+		"a tree twice": {`CREATE TABLE t AS SELECT * FROM audit_trees; DROP TABLE audit_trees; ALTER TABLE t RENAME TO audit_trees;
+			CREATE TABLE e AS SELECT * FROM audit_events; DROP TABLE audit_events; ALTER TABLE e RENAME TO audit_events;
+			INSERT INTO audit_trees SELECT 4, organization_id, origin, size, root FROM audit_trees WHERE tree = 3;
+			INSERT INTO audit_events SELECT 4, seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events WHERE tree = 3;
+			INSERT INTO audit_subjects SELECT 4, seq, field, salt, text, folded FROM audit_subjects WHERE tree = 3;
+			INSERT INTO audit_hashes SELECT 4, idx, hash FROM audit_hashes WHERE tree = 3;
+			INSERT INTO audit_checkpoints SELECT 4, size, note FROM audit_checkpoints WHERE tree = 3`, "there twice", -1},
+		"rows of no tree": {`INSERT INTO audit_hashes VALUES (9, 0, zeroblob(32))`, "does not exist", -1},
+		"all trees gone":  {`DELETE FROM audit_trees`, "gone", -1},
+		"a table gone":    {`DROP TABLE audit_subjects`, "damaged", -1},
 		"an index that hides a row": {`PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX audit_events_by_operation ON audit_events (tree, operation_id, seq) WHERE operation_id <> ''operation-3'''
 			WHERE name = 'audit_events_by_operation'`, "damaged", -1},
 	}
@@ -142,6 +150,7 @@ func TestVerifyFindsWhatAnAdversaryDid(t *testing.T) {
 		t.Parallel()
 		c := untouched(t)
 		_, c.public = mustKey(t)
+		c.tamper(t, `DELETE FROM audit_events`) // that, too, is for another time
 		if err := c.verifyFile(t, ""); !errors.Is(err, audit.ErrTampered) || !errors.Is(err, audit.ErrWrongKey) {
 			t.Fatalf("Verify: %v, want ErrTampered and ErrWrongKey", err)
 		}
@@ -164,6 +173,44 @@ func TestVerifyFindsWhatAnAdversaryDid(t *testing.T) {
 			}
 			if tampered.ID != "" && tampered.Seq == 7 && !strings.HasPrefix(name, "swapped") && name != "column id" && !strings.HasPrefix(name, "removed") && tampered.ID != ids[7] {
 				t.Errorf("Verify blames id %s, want %s", tampered.ID, ids[7])
+			}
+		})
+	}
+}
+
+// Whoever took a copy of the store and let it go on has checkpoints with good signatures, of events that never were.
+func TestVerifyFindsPartsOfAFork(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sql  string
+		want string
+		tree string
+	}{
+		"head and checkpoint": {`UPDATE audit_trees SET root = (SELECT root FROM fork.audit_trees WHERE tree = 2) WHERE tree = 2;
+			UPDATE audit_checkpoints SET note = (SELECT note FROM fork.audit_checkpoints WHERE tree = 2) WHERE tree = 2`, "the records give root", acme},
+		"a whole tree": {`INSERT INTO audit_trees SELECT * FROM fork.audit_trees WHERE tree = 3; INSERT INTO audit_events SELECT * FROM fork.audit_events WHERE tree = 3;
+			INSERT INTO audit_subjects SELECT * FROM fork.audit_subjects WHERE tree = 3; INSERT INTO audit_hashes SELECT * FROM fork.audit_hashes WHERE tree = 3;
+			INSERT INTO audit_checkpoints SELECT * FROM fork.audit_checkpoints WHERE tree = 3`, "does not list it", globex},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			s.record(t, deletion(acme, 0))
+			fork := &store{path: filepath.Join(t.TempDir(), "fork.db"), signer: s.signer, clock: s.clock, logged: s.logged}
+			s.copyTo(t, fork.path)
+			fork.open(t)
+			s.record(t, deletion(acme, 1))
+			fork.record(t, deletion(acme, 1))
+			fork.record(t, deletion(globex, 0))
+			s.tamper(t, `ATTACH '`+fork.path+`' AS fork; `+c.sql)
+			err := s.verifyFile(t, "")
+			tampered, ok := errors.AsType[*audit.TamperedError](err)
+			if !ok || !strings.Contains(err.Error(), c.want) || tampered.Tree != c.tree {
+				t.Fatalf("Verify: %v; want %q of %s", err, c.want, c.tree)
+			}
+			// Nor is such a tree written to.
+			if _, err := s.log.Record(t.Context(), deletion(c.tree, 2)); name != "a whole tree" && !errors.Is(err, audit.ErrTampered) {
+				t.Errorf("Record: %v, want ErrTampered", err)
 			}
 		})
 	}
