@@ -128,8 +128,8 @@ func TestUnknownStaysUntilTheUpstreamAnswers(t *testing.T) {
 	wantOutcome(t, agent, auditor, target, member.operation(), "succeeded", "Password deleted")
 }
 
-// If the read disagrees with the answer to the deletion, the page says so.
-func TestReadDisagreesWithTheAnswer(t *testing.T) {
+// A page about an older deletion tells of the member as it is now.
+func TestNewPasswordSetSince(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	agent := s.as("helpdesk")
