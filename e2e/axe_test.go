@@ -227,3 +227,16 @@ func testScreensTrouble(t *testing.T, c *chromium) {
 		}},
 	})
 }
+
+// lookAtMenu looks at a page on a narrow screen with its menu open.
+func (tb *tab) lookAtMenu() {
+	tb.t.Helper()
+	eval[chromedp.Void](tb, axe)
+	for _, scheme := range []string{"light", "dark"} {
+		tb.look(narrow, scheme)
+		for _, violation := range eval[[]string](tb, axeRun) {
+			tb.t.Errorf("menu, %s: axe: %s", scheme, violation)
+		}
+		tb.picture("menu-" + scheme + "-390.png")
+	}
+}

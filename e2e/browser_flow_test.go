@@ -15,6 +15,12 @@ func TestBrowser(t *testing.T) {
 	for name, test := range map[string]func(*testing.T, *chromium){
 		"main flow":                testMainFlow,
 		"main flow without script": testMainFlowWithoutScript,
+		"keyboard":                 testKeyboard,
+		"once":                     testOnce,
+		"once without script":      testOnceWithoutScript,
+		"weight":                   testWeight,
+		"dark":                     testDark,
+		"copy":                     testCopy,
 		"screens signed out":       testScreensSignedOut,
 		"screens to read":          testScreensReading,
 		"screens of doing":         testScreensDoing,

@@ -97,6 +97,7 @@ type wire struct {
 	kind        network.ResourceType
 	status      int64
 	cached      bool
+	done        bool
 	bytes       float64
 }
 
@@ -173,10 +174,14 @@ func (tb *tab) note(ev any) {
 		}
 	case *network.EventLoadingFinished:
 		if r := tb.requests[ev.RequestID]; r != nil {
-			r.bytes = ev.EncodedDataLength
+			r.bytes, r.done = ev.EncodedDataLength, true
 		}
 	case *network.EventLoadingFailed:
-		if r := tb.requests[ev.RequestID]; r == nil || !ev.Canceled {
+		r := tb.requests[ev.RequestID]
+		if r != nil {
+			r.done = true
+		}
+		if r == nil || !ev.Canceled {
 			tb.troubles = append(tb.troubles, fmt.Sprintf("request failed: %v: %s", r, ev.ErrorText))
 		}
 	case *log.EventEntryAdded:
@@ -194,6 +199,10 @@ func (tb *tab) note(ev any) {
 	case *runtime.EventExceptionThrown:
 		tb.troubles = append(tb.troubles, "exception: "+ev.ExceptionDetails.Text)
 	case *audits.EventIssueAdded:
+		// Pages that a test leaves without touching them are not gone back to: that is about the test.
+		if d := ev.Issue.Details.GenericIssueDetails; d != nil && d.ErrorType == audits.GenericIssueErrorTypeNavigationEntryMarkedSkippable {
+			return
+		}
 		tb.troubles = append(tb.troubles, issueText(ev.Issue))
 	case *cdppage.EventJavascriptDialogOpening:
 		tb.troubles = append(tb.troubles, "a page opened a dialog: "+ev.Message)
