@@ -72,7 +72,7 @@ func New(db *database.DB, signer string, opts Options) (*Log, error) {
 // start when they disagree (ErrTampered) or were signed by another key
 // (ErrWrongKey). Then it records that the console started.
 func (l *Log) Start(ctx context.Context) error {
-	err := l.db.Write(ctx, func(tx *sql.Tx) error {
+	return l.db.Write(ctx, func(tx *sql.Tx) error {
 		trees, err := readTrees(ctx, tx)
 		if err != nil {
 			return err
@@ -97,10 +97,6 @@ func (l *Log) Start(ctx context.Context) error {
 		_, err = l.Append(ctx, tx, Event{Action: ActionStart, Phase: PhaseInfo, Actor: Actor{System: true}})
 		return err
 	})
-	if err != nil {
-		return fmt.Errorf("start audit log: %w", err)
-	}
-	return nil
 }
 
 func (l *Log) createSystemTree(ctx context.Context, tx *sql.Tx) (*tree, error) {

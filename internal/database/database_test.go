@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"database/sql"
 	"errors"
@@ -336,6 +337,44 @@ func TestReadOnlyLeavesNoTrace(t *testing.T) {
 	}
 	if after := listing(t, filepath.Dir(path)); after != before {
 		t.Errorf("reading changed the folder from\n%sto\n%s", before, after)
+	}
+}
+
+// A copy taken of a store that a crash left, or that is in use, holds its newest rows in the write-ahead log.
+func TestReadOnlyOfACrashedStore(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "console.db")
+	put(t, open(t, path), "a")
+	crashed := filepath.Join(t.TempDir(), "crashed.db")
+	before := map[string][]byte{}
+	for _, suffix := range []string{"", "-wal"} {
+		data, err := os.ReadFile(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(crashed+suffix, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before[suffix] = data
+	}
+	db, err := database.OpenReadOnly(t.Context(), storeURL(crashed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := count(t, db); got != 1 {
+		t.Errorf("%d rows, want 1", got)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for suffix, want := range before {
+		got, err := os.ReadFile(crashed + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("reading changed crashed.db%s", suffix)
+		}
 	}
 }
 
