@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -38,14 +39,11 @@ func tap(t *testing.T, target string) (*wiretap, string) {
 		t.Fatal(err)
 	}
 	w := &wiretap{tokens: map[string]string{}}
-	proxy := httputil.NewSingleHostReverseProxy(to)
-	director := proxy.Director
-	proxy.Director = func(r *http.Request) {
-		director(r)
-		r.Host = to.Host
-		w.note("session token in a header", r.Header.Get("X-Stytch-Member-Session"))
-		w.note("session JWT in a header", r.Header.Get("X-Stytch-Member-SessionJWT"))
-	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to) // which sets the Host too
+		w.note("session token in a header", r.In.Header.Get("X-Stytch-Member-Session"))
+		w.note("session JWT in a header", r.In.Header.Get("X-Stytch-Member-SessionJWT"))
+	}}
 	proxy.ModifyResponse = func(r *http.Response) error {
 		raw, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -106,9 +104,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	s.process.stop()
 
 	secrets := map[string]string{who.Password: "password", mistyped: "mistyped password", s.Secret: "project secret"}
-	for token, what := range w.tokens {
-		secrets[token] = what
-	}
+	maps.Copy(secrets, w.tokens)
 	if len(w.tokens) < 2 {
 		t.Fatalf("the test saw %d tokens, want the session's token and JWT", len(w.tokens))
 	}
@@ -129,7 +125,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range keys {
-		for _, line := range strings.Fields(places[path]) {
+		for line := range strings.FieldsSeq(places[path]) {
 			secrets[line] = "key of " + filepath.Base(path)
 		}
 	}

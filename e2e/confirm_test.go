@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -103,10 +104,7 @@ func TestForeignForms(t *testing.T) {
 	fill := map[string]string{"reason": "not my form"}
 	_, shown := helpdesk.confirm(a.MemberID).form(confirmForm, fill)
 	with := func(change func(url.Values)) url.Values {
-		v := url.Values{}
-		for name, values := range shown {
-			v[name] = values
-		}
+		v := maps.Clone(shown)
 		change(v)
 		return v
 	}

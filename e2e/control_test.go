@@ -107,7 +107,7 @@ func (c *control) call(method, path string, in, out any) {
 		c.t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+c.token)
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := client().Do(r)
 	if err != nil {
 		c.t.Fatalf("control: %v", err)
 	}

@@ -138,7 +138,7 @@ func TestUpstreamInTrouble(t *testing.T) {
 // silence is the address of an upstream that takes connections and never answers.
 func silence(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

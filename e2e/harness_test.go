@@ -93,7 +93,7 @@ type process struct {
 // environment is what every process gets: nothing of ours, a home of its own.
 func environment(t testing.TB, more ...string) []string {
 	home := t.TempDir()
-	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_STATE_HOME=" + filepath.Join(home, "state"), "TMPDIR=" + os.TempDir()}, more...)
+	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "XDG_STATE_HOME=" + filepath.Join(home, "state"), "TMPDIR=" + t.TempDir()}, more...)
 }
 
 // launch starts the binary. Unless the test ended it before, it is stopped at
@@ -105,7 +105,7 @@ func launch(t testing.TB, env []string, args ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, stdout: bufio.NewReader(out), stderr: &lockedBuffer{}, exited: make(chan struct{})}
-	p.cmd = exec.Command(binary(t), args...)
+	p.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), binary(t), args...) // it ends in the cleanup, by SIGTERM
 	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = env, in, p.stderr
 	p.cmd.Dir = t.TempDir()
 	if err := p.cmd.Start(); err != nil {
@@ -227,11 +227,18 @@ func start(t testing.TB, args ...string) *site {
 	return s
 }
 
+// client waits longer than the console may take for any page.
+func client() *http.Client { return &http.Client{Timeout: 2 * time.Minute} }
+
 // waitReady waits for a console to answer.
 func waitReady(t testing.TB, console string) {
 	t.Helper()
 	eventually(t, startLimit, "/healthz answers 200", func() bool {
-		r, err := http.Get(console + "/healthz")
+		ask, err := http.NewRequestWithContext(t.Context(), http.MethodGet, console+"/healthz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := client().Do(ask)
 		if err != nil {
 			return false
 		}

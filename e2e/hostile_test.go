@@ -144,7 +144,7 @@ func TestOddRequests(t *testing.T) {
 	}
 	for name, body := range map[string]string{"not a form": "{}", "broken escapes": "reason=%zz", "huge": "reason=" + strings.Repeat("a", 200_000), "empty": ""} {
 		for _, path := range []string{"/login/password", "/members/" + member + "/password/delete"} {
-			r, err := http.NewRequestWithContext(t.Context(), "POST", b.address(path).String(), strings.NewReader(body))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.address(path).String(), strings.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -160,7 +160,7 @@ func TestOddRequests(t *testing.T) {
 		if strings.Contains(raw, "%s") {
 			raw = fmt.Sprintf(raw, b.base.Host)
 		}
-		conn, err := net.Dial("tcp", b.base.Host)
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", b.base.Host)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +214,9 @@ func TestCrossSitePosts(t *testing.T) {
 		path string
 		body url.Values
 	}{
-		{action, body}, {"/logout", url.Values{}}, {"/operations/01890000-0000-7000-8000-000000000000/retry", url.Values{}},
+		{action, body},
+		{"/logout", url.Values{}},
+		{"/operations/01890000-0000-7000-8000-000000000000/retry", url.Values{}},
 		{"/members/" + target + "/password/require-reset", body},
 		{"/login/password", url.Values{"organization": {who.Organization}, "email": {who.Email}, "password": {who.Password}}},
 	} {

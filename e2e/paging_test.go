@@ -149,13 +149,13 @@ func (s *site) lastMember() string {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		r, err := http.NewRequestWithContext(s.t.Context(), "POST", s.Stytch+"/v1/b2b/organizations/members/search", bytes.NewReader(body))
+		r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.Stytch+"/v1/b2b/organizations/members/search", bytes.NewReader(body))
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		r.SetBasicAuth(s.ProjectID, s.Secret)
 		r.Header.Set("Content-Type", "application/json")
-		answer, err := http.DefaultClient.Do(r)
+		answer, err := client().Do(r)
 		if err != nil {
 			s.t.Fatal(err)
 		}

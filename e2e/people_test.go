@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -56,9 +57,7 @@ func (b *browser) confirm(memberID string) *page {
 func (b *browser) deletePassword(memberID string, more map[string]string) *page {
 	b.t.Helper()
 	fill := map[string]string{"reason": "caller's laptop was stolen", "ticket": "INC-4711"}
-	for name, value := range more {
-		fill[name] = value
-	}
+	maps.Copy(fill, more)
 	return b.submit(b.confirm(memberID), confirmForm, fill)
 }
 

@@ -13,9 +13,9 @@ import (
 )
 
 // upstream runs the sandbox alone.
-func upstream(t testing.TB, args ...string) *site {
+func upstream(t testing.TB) *site {
 	t.Helper()
-	p := launch(t, environment(t), append([]string{"sandbox", "--json"}, args...)...)
+	p := launch(t, environment(t), "sandbox", "--json")
 	f := p.facts()
 	return &site{facts: f, t: t, process: p, control: newControl(t, f)}
 }

@@ -22,6 +22,7 @@ func eventBytes(t *testing.T, path, id string) (table, column string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer rows.Close()
 	var all [][2]string
 	for rows.Next() {
 		var c [2]string

@@ -41,6 +41,7 @@ func newBrowser(t testing.TB, console string) *browser {
 	}
 	return &browser{t: t, base: base, client: &http.Client{
 		Jar:           jar,
+		Timeout:       client().Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
