@@ -832,3 +832,33 @@ func TestNoSecretIsStored(t *testing.T) {
 		}
 	}
 }
+
+// TestFirstFinalOutcomeStands lets another process settle an operation while
+// this one is still reading the member again.
+func TestFirstFinalOutcomeStands(t *testing.T) {
+	t.Parallel()
+	up, path, key := newUpstream(t), filepath.Join(t.TempDir(), "console.db"), newKey(t)
+	d := openDesk(t, up, path, key)
+	d2 := openDesk(t, up, path, key)
+	d2.pass(time.Minute)
+	reads := 0
+	up.fault(epDelete, refuseWith(http.StatusInternalServerError, "internal_server_error"))
+	up.fault(epMember, func(w http.ResponseWriter, _ *http.Request) {
+		reads++
+		if reads == 2 { // the re-read of the first process
+			up.setPassword("")
+			if err := d2.Settle(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		up.answer(w, epMember)
+	})
+	op := d.delete(d.request())
+	if op.State != helpdesk.StateFinal || op.Outcome != audit.OutcomeSucceeded {
+		t.Errorf("%s %s, want what the other process found", op.State, op.Outcome)
+	}
+	want := []string{"intent", "outcome unknown/upstream_fault", "outcome succeeded/re-read by system"}
+	if diff := cmp.Diff(want, d.events(op.ID)); diff != "" {
+		t.Errorf("audit (-want +got):\n%s", diff)
+	}
+}

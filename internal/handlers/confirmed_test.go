@@ -1,0 +1,157 @@
+package handlers_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"orgconsole/internal/audit"
+)
+
+const (
+	deleteEndpoint = "members.delete_password"
+	getEndpoint    = "members.get"
+)
+
+// confirmation opens a confirmation page and returns its form, filled in.
+func (b *browser) confirmation(path string) url.Values {
+	b.s.t.Helper()
+	token, ok := b.get(path).wantStatus(http.StatusOK).doc().Find(`form input[name=form]`).Attr("value")
+	if !ok {
+		b.s.t.Fatalf("%s has no form", path)
+	}
+	return url.Values{"form": {token}, "reason": {"laptop stolen"}, "ticket": {""}}
+}
+
+func deleteAddress(p someone) string { return "/members/" + p.MemberID + "/password/delete" }
+
+// A form is good for the one person, member, action and hour it was made for.
+func TestFormIsBoundToWhatItShowed(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		post   func(s *site, max, hiro someone) *answer
+		status int
+		denied int
+	}{
+		{"another person's form", func(s *site, max, _ someone) *answer {
+			form := s.signIn("ada@acme.example").confirmation(deleteAddress(max))
+			return s.signIn("hiro@acme.example").post(deleteAddress(max), form)
+		}, http.StatusForbidden, 1},
+		{"another member's form", func(s *site, max, hiro someone) *answer {
+			b := s.signIn("ada@acme.example")
+			return b.post(deleteAddress(max), b.confirmation(deleteAddress(hiro)))
+		}, http.StatusForbidden, 1},
+		{"the form of another action", func(s *site, max, _ someone) *answer {
+			b := s.signIn("ada@acme.example")
+			return b.post(deleteAddress(max), b.confirmation("/members/"+max.MemberID+"/password/require-reset"))
+		}, http.StatusForbidden, 1},
+		{"a form of another organization", func(s *site, max, _ someone) *answer {
+			b := s.signIn("ada@acme.example")
+			form := b.confirmation(deleteAddress(max))
+			return s.signIn("olga@globex.example").post(deleteAddress(max), form)
+		}, http.StatusForbidden, 0}, // recorded as denied in that other organization
+		{"no form", func(s *site, max, _ someone) *answer {
+			return s.signIn("ada@acme.example").post(deleteAddress(max), url.Values{"reason": {"x"}})
+		}, http.StatusForbidden, 1},
+		{"an hour old", func(s *site, max, _ someone) *answer {
+			b := s.signIn("ada@acme.example")
+			form := b.confirmation(deleteAddress(max))
+			for range 3 {
+				s.clock.add(21 * time.Minute)
+				b.get("/members") // still at work
+			}
+			return b.post(deleteAddress(max), form)
+		}, http.StatusUnprocessableEntity, 0},
+		{"its own", func(s *site, max, _ someone) *answer {
+			b := s.signIn("ada@acme.example")
+			return b.post(deleteAddress(max), b.confirmation(deleteAddress(max)))
+		}, http.StatusSeeOther, 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			max, hiro := s.someone("max@acme.example"), s.someone("hiro@acme.example")
+			tt.post(s, max, hiro).wantStatus(tt.status)
+			sent := 0
+			if tt.status == http.StatusSeeOther {
+				sent = 1
+			}
+			if got := len(s.calls(deleteEndpoint)); got != sent {
+				t.Errorf("%d deletions sent, want %d", got, sent)
+			}
+			denied := 0
+			for _, action := range []audit.Action{audit.ActionDeletePassword, audit.ActionRequireReset} {
+				for _, ev := range s.events(max.OrganizationID, action) {
+					if ev.Outcome == audit.OutcomeDenied && ev.Target.ID == max.MemberID {
+						denied++
+					}
+				}
+			}
+			if denied != tt.denied {
+				t.Errorf("%d events say denied, want %d", denied, tt.denied)
+			}
+		})
+	}
+}
+
+// What was typed stays when a form has to be shown again.
+func TestOldFormKeepsWhatWasTyped(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	max := s.someone("max@acme.example")
+	b := s.signIn("ada@acme.example")
+	form := b.confirmation(deleteAddress(max))
+	form.Set("reason", "")
+	form.Set("ticket", "HD-99")
+	form.Set("sign_out", "1")
+	doc := b.post(deleteAddress(max), form).wantStatus(http.StatusUnprocessableEntity).doc()
+	if got, _ := doc.Find(`input[name=ticket]`).Attr("value"); got != "HD-99" {
+		t.Errorf("ticket = %q, want what was typed", got)
+	}
+	if _, checked := doc.Find(`input[name=sign_out]`).Attr("checked"); !checked {
+		t.Error("the tick is lost")
+	}
+	if got, _ := doc.Find(`input[name=form]`).Attr("value"); got != form.Get("form") {
+		t.Error("the form became another operation")
+	}
+	if doc.Find(`[name=reason][aria-invalid=true]`).Length() != 1 {
+		t.Error("the field that is wrong is not marked")
+	}
+}
+
+// An answer about somebody else is not shown, whoever asked.
+func TestAnswerAboutAnotherMemberIsNotShown(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	max := s.someone("max@acme.example")
+	b := s.signIn("ada@acme.example")
+	for _, path := range []string{"/members/" + max.MemberID, deleteAddress(max), "/members/" + max.MemberID + "?view=raw"} {
+		s.faults(map[string]any{"endpoint": getEndpoint, "kind": "wrong_member"})
+		a := b.get(path).wantStatus(http.StatusNotFound)
+		if strings.Contains(a.body, "password/delete") {
+			t.Errorf("%s shows something of another member", path)
+		}
+	}
+}
+
+// The receipt is for its actor and for who may read the audit.
+func TestReceiptIsNotForEverybody(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	max := s.someone("max@acme.example")
+	ada := s.signIn("ada@acme.example")
+	location := ada.post(deleteAddress(max), ada.confirmation(deleteAddress(max))).wantStatus(http.StatusSeeOther).Header.Get("Location")
+	_, id, _ := strings.Cut(location, "operation=")
+	for email, want := range map[string]int{
+		"ada@acme.example": http.StatusOK, "audrey@acme.example": http.StatusOK, "hiro@acme.example": http.StatusForbidden,
+		"olga@globex.example": http.StatusNotFound,
+	} {
+		s.signIn(email).get("/operations/" + id).wantStatus(want)
+	}
+	// The member's page, for who may see the member but not the operation, is still a page.
+	s.signIn("hiro@acme.example").get(location).wantStatus(http.StatusOK)
+}
