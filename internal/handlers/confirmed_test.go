@@ -155,3 +155,20 @@ func TestReceiptIsNotForEverybody(t *testing.T) {
 	// The member's page, for who may see the member but not the operation, is still a page.
 	s.signIn("hiro@acme.example").get(location).wantStatus(http.StatusOK)
 }
+
+// A deletion that was confirmed, and a member that still has the password: the
+// page believes neither, and says so.
+func TestReadThatDisagreesIsSaid(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	max := s.someone("max@acme.example")
+	b := s.signIn("ada@acme.example")
+	form := b.confirmation(deleteAddress(max))
+	s.faults(map[string]any{"endpoint": deleteEndpoint, "kind": "no_effect"})
+	location := b.post(deleteAddress(max), form).wantStatus(http.StatusSeeOther).Header.Get("Location")
+	page := b.get(location).wantStatus(http.StatusOK)
+	page.wantAlert("still shows the same password", "disagree")
+	if strings.Contains(page.status(), "Password deleted") {
+		t.Errorf("the page says %q all the same", page.status())
+	}
+}

@@ -132,6 +132,7 @@ func (s *Server) showMember(c echo.Context) error {
 	if c.QueryParam("view") == "raw" {
 		v.Raw = rawView(read)
 	}
+	v.Verdict = sortFindings(v.Findings)
 	if read.sessions >= 0 {
 		v.Findings = append(v.Findings, templates.Finding{Kind: templates.Info, Text: openSessionsText(read.sessions)})
 	}
@@ -142,9 +143,10 @@ func (s *Server) showMember(c echo.Context) error {
 	v.Actions = []templates.Action{action}
 	if opID := c.QueryParam("operation"); opID != "" {
 		op, err := s.visibleOperation(ctx, a, opID)
+		_, denied := errors.AsType[*authz.DeniedError](err)
 		switch {
-		case errors.Is(err, helpdesk.ErrNotFound), err == nil && op.Target.MemberID != id:
-			// A stale or foreign link: the member is what matters.
+		case denied, errors.Is(err, helpdesk.ErrNotFound), err == nil && op.Target.MemberID != id:
+			// A link from somebody else's ticket, or a stale one: the member is what matters.
 		case err != nil:
 			return err
 		default:
@@ -191,7 +193,7 @@ func openSessionsText(n int) string {
 // deleteAction offers to delete the password, or says why it cannot be done.
 func (s *Server) deleteAction(ctx context.Context, a *actor, read *memberRead) (templates.Action, error) {
 	act := templates.Action{
-		Label: "Delete password", Danger: true, Text: "The member can no longer sign in with it. Sessions stay open unless you end them too.",
+		Label: "Delete password", Danger: true,
 	}
 	reason, links, err := s.cannotDelete(ctx, a, read)
 	if err != nil {
@@ -199,6 +201,7 @@ func (s *Server) deleteAction(ctx context.Context, a *actor, read *memberRead) (
 	}
 	if reason == "" {
 		act.URL = deletePath(read.member.MemberID)
+		act.Text = "You see what it does and give a reason before anything is done."
 	}
 	act.Reason, act.Links = reason, links
 	return act, nil
@@ -221,7 +224,7 @@ func (s *Server) cannotDelete(ctx context.Context, a *actor, read *memberRead) (
 			return "No password set.", nil, nil
 		}
 		if last.Actor.MemberID == a.Session.MemberID || s.looksLikeAuditor(ctx, a) {
-			links = []templates.Link{{Text: "Show that operation", URL: operationPath(last.ID)}}
+			links = []templates.Link{{Text: "Receipt of that operation", URL: operationPath(last.ID)}}
 		}
 		return fmt.Sprintf("No password set: already deleted %s by %s.", last.SettledAt.UTC().Format("2006-01-02 15:04 UTC"), personName(last.Actor)), links, nil
 	}
@@ -234,9 +237,9 @@ func (s *Server) cannotDelete(ctx context.Context, a *actor, read *memberRead) (
 
 func missingPermission(p authz.Permission, policy *authz.Policy) string {
 	if roles := policy.RolesWith(p); len(roles) > 0 {
-		return fmt.Sprintf("It needs %s. Roles that have it: %s.", p, strings.Join(roles, ", "))
+		return fmt.Sprintf("This needs the permission %s. Roles that have it: %s.", p, strings.Join(roles, ", "))
 	}
-	return fmt.Sprintf("It needs %s, which no role has.", p)
+	return fmt.Sprintf("This needs the permission %s, which no role has.", p)
 }
 
 func personName(p helpdesk.Person) string {
@@ -256,13 +259,20 @@ func (s *Server) resultView(a *actor, op *helpdesk.Operation, read *memberRead) 
 		return v, err
 	}
 	v.Links = append(v.Links, templates.Link{Text: "Receipt of this operation", URL: operationPath(op.ID)})
+	m := read.member
 	if op.Action != audit.ActionDeletePassword {
+		if op.Done() {
+			v.Tell = tellReset(op)
+		}
 		return v, nil
 	}
-	m := read.member
+	if op.State == helpdesk.StateUnknown {
+		v.Tell = "It is not certain yet that the old password is gone. Do not say that it is."
+		v.Next = append(v.Next, templates.Link{Text: "Look again", URL: memberPath(m.MemberID) + "?operation=" + op.ID})
+	}
 	if !op.Done() {
 		if deletable := m.MemberPasswordID != "" && m.Status != stytch.StatusDeleted; deletable && againable(op) {
-			v.Links = append(v.Links, templates.Link{Text: "Review and try again", URL: deletePath(m.MemberID) + "?from=" + op.ID})
+			v.Next = append(v.Next, templates.Link{Text: "Review and try again", URL: deletePath(m.MemberID) + "?from=" + op.ID})
 		}
 		return v, nil
 	}
@@ -271,7 +281,7 @@ func (s *Server) resultView(a *actor, op *helpdesk.Operation, read *memberRead) 
 		v.Kind = templates.Bad
 		v.Title = "Stytch confirmed the deletion, but the member still shows the same password"
 		v.Text = "The deletion's answer and the member as just read disagree. Do not tell the caller that it is done. Reload this page; if the password stays, delete it again."
-		v.Links = append(v.Links, templates.Link{Text: "Delete it again", URL: deletePath(m.MemberID) + "?from=" + op.ID})
+		v.Next = append(v.Next, templates.Link{Text: "Delete it again", URL: deletePath(m.MemberID) + "?from=" + op.ID})
 		return v, nil
 	case m.MemberPasswordID != "":
 		v.Lines = append(v.Lines, "A new password was set since.")
@@ -309,18 +319,41 @@ func stillOpen(now, then int) string {
 func tellCaller(o stytch.Organization, m stytch.Member, op *helpdesk.Operation) string {
 	var say []string
 	say = append(say, "The old password no longer works.")
+	if out := op.Latest(audit.ActionRevokeSessions); out != nil && out.Done() {
+		say = append(say, "Every device is signed out.")
+	}
 	if mail := op.Latest(audit.ActionResetEmail); mail != nil && mail.Done() {
 		say = append(say, "A mail to "+op.Target.Email+" has a link to set a new one.")
 	} else {
 		say = append(say, "No mail was sent.")
 	}
 	if ways := otherWays(o, m); len(ways) > 0 {
-		say = append(say, "Your organization also allows: "+strings.Join(ways, ", ")+".")
+		say = append(say, "Your organization also allows signing in with "+orList(ways)+".")
 	} else {
 		say = append(say, "There is no other way to sign in until a new password is set by a reset mail.")
 	}
+	return strings.Join(say, " ")
+}
+
+// tellReset is what to tell the caller of a reset that is required now.
+func tellReset(op *helpdesk.Operation) string {
+	say := []string{"The password of " + op.Target.Email + " must be reset before it works again, in every organization that it is used for."}
 	if out := op.Latest(audit.ActionRevokeSessions); out != nil && out.Done() {
-		say = append(say, "Every device is signed out.")
+		say = append(say, "Every device is signed out here.")
+	}
+	if mail := op.Latest(audit.ActionResetEmail); mail != nil && mail.Done() {
+		say = append(say, "A mail has a link to set a new one.")
+	} else {
+		say = append(say, "No mail was sent.")
 	}
 	return strings.Join(say, " ")
+}
+
+// orList joins words as a sentence does.
+func orList(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }

@@ -26,6 +26,7 @@ const (
 	FaultGiantBody      = "giant_body"       // 200 with a very long body
 	FaultWrongMember    = "wrong_member"     // the true answer, but another member in it
 	FaultIDKept         = "id_kept"          // the true answer, but the password id is still in it
+	FaultNoEffect       = "no_effect"        // the answer of a success, and nothing has happened
 	FaultRedirect       = "redirect"         // 307 to another path of the sandbox
 	FaultHang           = "hang"             // no answer, then the connection is closed
 	FaultReset          = "reset"            // the connection is closed at once
@@ -93,6 +94,7 @@ type kindRule struct {
 
 func kindRules() map[string]kindRule {
 	answersMember := func(r *route) bool { return r.member }
+	deletes := func(r *route) bool { return r.name == "members.delete_password" }
 	return map[string]kindRule{
 		FaultLatency:        {apply: ApplyBefore, duration: true},
 		FaultRateLimit:      {apply: ApplyBefore, retryAfter: true},
@@ -109,7 +111,8 @@ func kindRules() map[string]kindRule {
 		FaultGiantBody:      {apply: ApplyAfter, bytes: true},
 		FaultCutBody:        {apply: ApplyAfter},
 		FaultWrongMember:    {apply: ApplyAfter, memberID: true, only: answersMember},
-		FaultIDKept:         {apply: ApplyAfter, only: func(r *route) bool { return r.name == "members.delete_password" }},
+		FaultIDKept:         {apply: ApplyAfter, only: deletes},
+		FaultNoEffect:       {apply: ApplyBefore, only: deletes},
 	}
 }
 

@@ -38,6 +38,9 @@ func (p faultPlan) respond(c *call, requestID string, run func() output) (output
 	case FaultWrongMember, FaultIDKept: // bend does the rest
 		c.dry = f.Apply == ApplyBefore
 		return run(), nil
+	case FaultNoEffect:
+		c.dry = true
+		return run(), nil
 	case FaultCutBody:
 		c.dry = f.Apply == ApplyBefore
 		out := run()
