@@ -47,6 +47,9 @@ func (c auditVerifyCmd) Run(p *program) error {
 	case err != nil:
 		return usageError(fmt.Errorf("audit verify: cannot look: %w", err))
 	}
+	if report.NotRemembered != nil {
+		fmt.Fprintf(p.stderr, "console: the last checkpoint is not remembered: %v\n", report.NotRemembered)
+	}
 	for _, tree := range report.Trees {
 		fmt.Fprintf(p.stdout, "%-40s %8d records, root %s\n", cmp.Or(tree.OrganizationID, "(system)"), tree.Size, tree.Root)
 	}

@@ -23,11 +23,10 @@ import (
 // line parser would stop at the first bad value; load checks all of them and tells about all at once.
 // The tag `setting` names the environment variable; a flag on the command line wins over it.
 type settings struct {
-	StytchProjectID   string `setting:"STYTCH_PROJECT_ID" placeholder:"ID" help:"Project id, such as project-live-…. Required."`
-	StytchSecret      string `setting:"STYTCH_SECRET" placeholder:"SECRET" help:"Secret of the project. Required, here or as a file."`
-	StytchSecretFile  string `setting:"STYTCH_SECRET_FILE" placeholder:"PATH" help:"File that holds the secret of the project."`
-	StytchPublicToken string `setting:"STYTCH_PUBLIC_TOKEN" placeholder:"TOKEN" help:"Public token of the project. Signing in by password does without."`
-	StytchBaseURL     string `setting:"STYTCH_BASE_URL" placeholder:"URL" help:"Address of the API. Unset: the one that the project id belongs to."`
+	StytchProjectID  string `setting:"STYTCH_PROJECT_ID" placeholder:"ID" help:"Project id, such as project-live-…. Required."`
+	StytchSecret     string `setting:"STYTCH_SECRET" placeholder:"SECRET" help:"Secret of the project. Required, here or as a file."`
+	StytchSecretFile string `setting:"STYTCH_SECRET_FILE" placeholder:"PATH" help:"File that holds the secret of the project."`
+	StytchBaseURL    string `setting:"STYTCH_BASE_URL" placeholder:"URL" help:"Address of the API. Unset: the one that the project id belongs to."`
 
 	Addr      string `setting:"CONSOLE_ADDR" default:"127.0.0.1:8080" help:"Address to listen on."`
 	PublicURL string `setting:"CONSOLE_PUBLIC_URL" placeholder:"URL" help:"Address that people type. https, or http on loopback. Unset: http and the address to listen on, if that is loopback."`
