@@ -43,8 +43,8 @@ type failure struct {
 // Sentences that stand in more than one place.
 const (
 	nextReload   = "Reload the page in a minute."
-	nextOperator = "If it goes on, tell the operator of the console and give the request ids below."
-	nextStart    = "Start from the menu or the start page."
+	nextOperator = "If it goes on, tell the operator of the console and give the request IDs below."
+	nextStart    = "Go back, or begin at the start page."
 
 	textCredentials = "The console's project credentials were refused by Stytch."
 	nextCredentials = "Tell the operator of the console. You are still signed in, and nothing was changed."
@@ -152,7 +152,7 @@ func internal() failure {
 	return failure{
 		status: http.StatusInternalServerError, title: "Something went wrong", level: slog.LevelError,
 		text: "The console could not do this. The reason is in its log.",
-		next: []string{"Go back and try again.", "If it happens again, tell the operator of the console and give the request id below."},
+		next: []string{"Go back and try again.", "If it happens again, tell the operator of the console and give the request ID below."},
 	}
 }
 
@@ -173,7 +173,7 @@ func upstreamGarbled() failure {
 
 // fromHTTPError takes the console's own errors as they are worded, and words those of Echo.
 func fromHTTPError(e *echo.HTTPError) failure {
-	f := failure{status: e.Code, title: http.StatusText(e.Code), level: slog.LevelInfo, next: []string{nextStart}}
+	f := failure{status: e.Code, title: titleOf(e.Code), level: slog.LevelInfo, next: []string{nextStart}}
 	text, _ := e.Message.(string)
 	switch {
 	case text != "" && text != http.StatusText(e.Code):
@@ -190,17 +190,28 @@ func fromHTTPError(e *echo.HTTPError) failure {
 	if e.Code >= http.StatusInternalServerError {
 		f.level = slog.LevelError
 	}
-	if f.title == "" {
-		f.title = "Refused"
-	}
-	f.title = sentence(f.title)
 	if refused, ok := errors.AsType[*stytch.Error](e.Internal); ok {
 		f.errorType, f.upstreamRequestID = string(refused.Type), refused.RequestID
 	}
 	return f
 }
 
-func sentence(s string) string { return s[:1] + strings.ToLower(s[1:]) }
+// titleOf is the heading of an error that has only a status.
+func titleOf(status int) string {
+	switch status {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+		return "Not understood"
+	case http.StatusForbidden:
+		return "Not allowed"
+	}
+	if text := http.StatusText(status); text != "" {
+		return sentence(text)
+	}
+	return "Refused"
+}
+
+// sentence begins a word with a capital letter and has no other.
+func sentence(s string) string { return strings.ToUpper(s[:1]) + strings.ToLower(s[1:]) }
 
 // forbidden names what is missing and who has it.
 func forbidden(e *authz.DeniedError) failure {

@@ -60,7 +60,7 @@ func (f loginForm) problems() []string {
 	var all []string
 	switch {
 	case f.organization == "":
-		all = append(all, "Fill in the organization: its slug, as in acme.")
+		all = append(all, "Fill in the organization: its short name (slug), for example acme.")
 	case len(f.organization) > maxOrganization || !utf8.ValidString(f.organization):
 		all = append(all, fmt.Sprintf("An organization's slug has at most %d characters.", maxOrganization))
 	}
@@ -176,7 +176,7 @@ func (s *Server) slowDown(c echo.Context, form loginForm, wait time.Duration) er
 	c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(seconds))
 	return s.renderLogin(c, http.StatusTooManyRequests, form, &templates.Notice{
 		Kind: templates.Bad, Title: "Too many attempts to sign in",
-		Text: fmt.Sprintf("Wait %s, then try again. Nothing was sent to Stytch.", plural(seconds, "second")),
+		Text: fmt.Sprintf("Wait %s, then try again. The password was not checked.", plural(seconds, "second")),
 	})
 }
 
@@ -243,11 +243,11 @@ func unfinished(answer *stytch.AuthenticateResponse) refusal {
 	case answer.MFARequired != nil && answer.PrimaryRequired == nil:
 		no.detail = detailFactors
 		no.failure.text = "A second factor is needed, which this page cannot ask for yet."
-		no.failure.next = []string{"The password was right. Your organization or your account asks for a code besides it."}
+		no.failure.next = []string{"The password was right, but your organization or your account asks for a code as well.", "Ask an admin of your organization."}
 	case answer.PrimaryRequired != nil:
 		no.detail = detailMethod
 		no.failure.text = "A password alone is not enough for this organization."
-		no.failure.next = []string{"Your organization wants another way of signing in, which this page cannot offer yet."}
+		no.failure.next = []string{"Your organization wants another way of signing in, which this page cannot offer yet.", "Ask an admin of your organization."}
 	default:
 		no.detail, no.outcome = detailIncomplete, audit.OutcomeUnknown
 		no.failure = upstreamGarbled()
@@ -327,7 +327,7 @@ func (s *Server) wordRefusal(err error) refusal {
 	case refused.Type == stytch.ErrorTypeRestrictedByAuthMethods:
 		no.detail, no.outcome = detailMethod, audit.OutcomeDenied
 		no.failure.text = "This organization does not allow signing in with a password."
-		no.failure.next = []string{"It wants another way of signing in, which this page cannot offer yet."}
+		no.failure.next = []string{"It wants another way of signing in, which this page cannot offer yet.", "Ask an admin of your organization."}
 	case refused.Type == stytch.ErrorTypeRestrictedByMFAMethods:
 		no.detail, no.outcome = detailFactors, audit.OutcomeDenied
 		no.failure.text = "This organization does not allow the second factor of this account."
@@ -335,7 +335,7 @@ func (s *Server) wordRefusal(err error) refusal {
 	case refused.Type == stytch.ErrorTypeMemberResetPassword, refused.Type == stytch.ErrorTypeResetPassword:
 		no.detail = detailReset
 		no.failure.text = "This password must be reset before it works again."
-		no.failure.next = []string{"Stytch found it in a list of leaked passwords, or an admin asked for it. Use the reset link of your own application, or ask an admin for a reset mail."}
+		no.failure.next = []string{"Stytch found it in a list of leaked passwords, or an admin asked for it. Use the reset link of your own application, or ask an admin for a reset email."}
 	case refused.Type == stytch.ErrorTypeOrganizationSuspended:
 		no.detail, no.outcome = detailSuspended, audit.OutcomeDenied
 		no.failure = fromUpstream(refused)
@@ -374,7 +374,7 @@ func saysWrong(e *stytch.Error) bool {
 func wrongPassword() failure {
 	return failure{
 		status: http.StatusUnauthorized, text: "Organization, email or password is wrong.",
-		next: []string{"Which of them is not told. Check all three."},
+		next: []string{"For safety it is not said which. Check all three, then ask an admin of your organization."},
 	}
 }
 

@@ -49,7 +49,7 @@ func (s *Server) membersView(c echo.Context, q memberQuery, list memberList, pol
 		PreviousURL: q.previousPage(),
 	}
 	for _, st := range statusChoices() {
-		v.Statuses = append(v.Statuses, templates.Option{Value: st, Text: st, Selected: q.Status == st})
+		v.Statuses = append(v.Statuses, templates.Option{Value: st, Text: sentence(st), Selected: q.Status == st})
 	}
 	var roles []string
 	if policy != nil {
@@ -96,12 +96,14 @@ func countText(q memberQuery, list memberList) string {
 	switch {
 	case n == 0:
 		return ""
+	case list.scanned != nil && list.scanned.done && list.next == "":
+		return plural(n, "member") + " found"
 	case list.scanned != nil:
 		return plural(n, "member") + " found so far"
 	case list.total >= 0 && list.next == "" && q.Cursor == "":
 		return plural(n, "member")
 	case list.total >= 0:
-		return fmt.Sprintf("%s shown of %s", plural(n, "member"), thousands(list.total))
+		return fmt.Sprintf("%s shown of %s", thousands(n), plural(list.total, "member"))
 	case list.next == "":
 		return plural(n, "member") + " on this last page"
 	default:
@@ -123,11 +125,11 @@ func scanView(q memberQuery, p scanPlace) *templates.Scan {
 func emptyText(q memberQuery, list memberList) (empty, hint string) {
 	switch {
 	case list.scanned != nil && !list.scanned.done:
-		return "No match so far.", "Not everybody was looked at yet. Search on, or search by email address."
+		return "No match so far.", "Not everybody was looked at yet. Search on, or search by email."
 	case q.Text != "" && !q.byAddress():
-		return "No member matches.", "Names match by their words, in any order and without accents. An email address matches from three characters on. Deleted members are found with status deleted or all."
+		return "No member matches.", "Try fewer letters, or part of the email address. To find deleted members too, set Status to All."
 	case q.Text != "":
-		return "No member matches.", "Check the spelling of the address. Deleted members are found with status deleted or all."
+		return "No member matches.", "Check the spelling of the address. To find deleted members too, set Status to All."
 	case q.filtered():
 		return "No member matches these filters.", "Clear a filter to see more."
 	case q.Cursor != "":

@@ -160,10 +160,10 @@ func troubleRows(rows []Row, errorType, upstreamID, requestID string) []Row {
 		all = append(all, Row{Label: "Error type", Value: errorType, Kind: Code})
 	}
 	if upstreamID != "" {
-		all = append(all, Row{Label: "Stytch request id", Value: upstreamID, Kind: Code})
+		all = append(all, Row{Label: "Stytch request ID", Value: upstreamID, Kind: Code})
 	}
 	if requestID != "" {
-		all = append(all, Row{Label: "Console request id", Value: requestID, Kind: Code})
+		all = append(all, Row{Label: "Console request ID", Value: requestID, Kind: Code})
 	}
 	return all
 }

@@ -74,7 +74,7 @@ func LoginPage(v Login) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "\" autocomplete=\"organization\" autocapitalize=\"none\" spellcheck=\"false\" required aria-describedby=\"organization-hint\"><p class=\"form-hint\" id=\"organization-hint\">Its slug, as in acme.</p></div><div class=\"field\"><label class=\"form-label\" for=\"email\">Email</label> <input class=\"form-control\" id=\"email\" name=\"email\" type=\"text\" inputmode=\"email\" value=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "\" autocomplete=\"organization\" autocapitalize=\"none\" spellcheck=\"false\" required aria-describedby=\"organization-hint\"><p class=\"form-hint\" id=\"organization-hint\">Its short name (slug), for example acme.</p></div><div class=\"field\"><label class=\"form-label\" for=\"email\">Email</label> <input class=\"form-control\" id=\"email\" name=\"email\" type=\"text\" inputmode=\"email\" value=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
