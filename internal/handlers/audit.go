@@ -139,7 +139,7 @@ func (s *Server) showAudit(c echo.Context) error {
 func unsettledRow(op *helpdesk.Operation) templates.AuditRow {
 	return templates.AuditRow{
 		Time: secondOf(op.CreatedAt), Action: op.Action.Label(), Phase: string(audit.PhaseOutcome),
-		Actor:  templates.Party{Text: personName(op.Actor), Detail: op.Actor.Email, URL: memberPath(op.Actor.MemberID)},
+		Actor:  templates.Party{Text: op.Actor.Email, URL: memberPath(op.Actor.MemberID)},
 		Target: templates.Party{Text: personName(op.Target), Detail: op.Target.Email, URL: memberPath(op.Target.MemberID)},
 		Reason: op.Reason, Ticket: op.Ticket, Outcome: outcomeBadge(audit.OutcomeUnknown),
 		OperationURL: operationPath(op.ID),
@@ -226,26 +226,26 @@ func eventGroups(ev audit.Event) []templates.Group {
 	}
 	actor := actorParty(ev.Actor)
 	return []templates.Group{
-		{Title: "What", Rows: []templates.Row{
+		{Title: "What", Rows: filled([]templates.Row{
 			codeRow("Action", string(ev.Action)), textRow("Phase", string(ev.Phase)), textRow("Outcome", string(ev.Outcome)),
-			textRow("Decided by", detailText(ev.Detail)), textRow("Reason", ev.Reason), textRow("Ticket", ev.Ticket), textRow("Count", count),
+			textRow("Known from", detailText(ev.Detail)), textRow("Reason", ev.Reason), textRow("Ticket", ev.Ticket), textRow("Count", count),
 			codeRow("Operation ID", ev.OperationID), textRow("Attempt", strconv.Itoa(ev.Attempt)),
-		}},
-		{Title: "Who", Rows: []templates.Row{
+		})},
+		{Title: "Who", Rows: filled([]templates.Row{
 			textRow("Actor", actor.Text), codeRow("Member ID", ev.Actor.MemberID), codeRow("Session ID", ev.Actor.SessionID),
 			listRow("Factors", ev.Actor.AuthFactors), textRow("IP address", ev.Source.IP), textRow("User agent", ev.Source.UserAgent),
-		}},
-		{Title: "To whom", Empty: "Nobody in particular.", Rows: []templates.Row{
+		})},
+		{Title: "To whom", Empty: "Nobody in particular.", Rows: filled([]templates.Row{
 			textRow("Type", ev.Target.Type), textRow("Name", ev.Target.Label), textRow("Email", ev.Target.Email),
 			codeRow("ID", ev.Target.ID), codeRow("Password ID", ev.Target.PasswordID),
-		}},
-		{Title: "Upstream", Rows: []templates.Row{
+		})},
+		{Title: "What Stytch said", Empty: "Nothing, or nothing yet.", Rows: filled([]templates.Row{
 			textRow("Status", status), textRow("Error type", ev.HTTP.ErrorType), codeRow("Upstream request ID", ev.UpstreamRequestID),
-		}},
-		{Title: "Record", Rows: []templates.Row{
+		})},
+		{Title: "Record", Rows: filled([]templates.Row{
 			timeRow("Time", &ev.Time), textRow("Sequence number", strconv.FormatInt(ev.Seq, 10)), codeRow("Event ID", ev.ID),
 			codeRow("Request ID", ev.RequestID), textRow("Build", ev.Build), textRow("Schema", strconv.Itoa(ev.Schema)),
-		}},
+		})},
 	}
 }
 
@@ -257,8 +257,8 @@ func evidenceView(e audit.Evidence) templates.Evidence {
 	if e.Verified {
 		v.Says = []string{
 			fmt.Sprintf("These exact bytes are record %d of the %d records that the signed checkpoint below stands for.", e.LeafIndex, e.TreeSize),
-			"Changing, removing or inserting any of them would give another root hash, and the checkpoint's signature would not fit it.",
-			"Names, addresses and IP addresses shown here fit the salted hashes in the bytes.",
+			"Had any of them been changed, removed or inserted, the checkpoint would not fit.",
+			"The names, email addresses and IP address shown here fit the salted hashes in the bytes.",
 		}
 	}
 	return v

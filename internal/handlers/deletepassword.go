@@ -88,19 +88,17 @@ func (s *Server) renderDeletePassword(c echo.Context, status int, id string, in 
 		return err
 	}
 	if reason != "" {
-		v.Disabled = &templates.Notice{Kind: templates.Info, Title: "This password cannot be deleted", Text: reason, Links: links}
+		v.Disabled = &templates.Notice{Kind: templates.Info, Title: "This password cannot be deleted", Text: reason, Links: append(links, templates.Link{Text: "Back to the member", URL: memberPath(id)})}
 		return render(c, status, templates.DeletePasswordPage(v))
 	}
-	v.Sessions = confirmSessions(read.sessions)
+	v.Sessions = confirmSessions(read.sessions, "Deleting the password")
 	v.Effects = []string{
 		"The password stops working at once.",
-		"No mail is sent by it.",
-		"It ends no session: whoever is signed in stays signed in.",
-		"What was done, by whom and why is recorded.",
+		"No mail is sent by it, unless you tick Send reset email.",
+		"It ends no session: whoever is signed in stays signed in, unless you tick Sign out everywhere.",
+		"It is recorded in the audit, with your name and your reason.",
 	}
-	if v.Ways = otherWays(read.organization, m); len(v.Ways) == 0 {
-		v.NoWays = "None. The organization allows nothing else for this member."
-	}
+	v.Ways, v.WaysNote = otherWaysView(read.organization, m)
 	v.Warnings = append(s.deleteWarnings(a, read), s.lookalikeWarnings(ctx, a, m)...)
 	v.Form, err = s.confirmView(ctx, a, audit.ActionDeletePassword, read, in)
 	if err != nil {
@@ -110,16 +108,29 @@ func (s *Server) renderDeletePassword(c echo.Context, status int, id string, in 
 	return render(c, status, templates.DeletePasswordPage(v))
 }
 
-func confirmSessions(n int) string {
+// otherWaysView says what the organization allows besides a password, and
+// whether the member has ever used any of it.
+func otherWaysView(o stytch.Organization, m stytch.Member) (ways []string, note string) {
+	switch ways = otherWays(o, m); {
+	case len(ways) == 0:
+		note = "None. The organization allows nothing else for this member."
+	case !usedOtherWay(o, m):
+		note = "The organization allows these, but this member has used none of them yet."
+	}
+	return ways, note
+}
+
+// confirmSessions says how many sessions are open, and that what is to be done ends none.
+func confirmSessions(n int, what string) string {
 	switch {
 	case n < 0:
 		return "How many sessions are open could not be read."
 	case n == 0:
 		return "No session is open."
 	case n == 1:
-		return "1 session is open. Deleting the password does not end it."
+		return "1 session is open. " + what + " does not end it."
 	default:
-		return fmt.Sprintf("%s sessions are open. Deleting the password ends none of them.", thousands(n))
+		return fmt.Sprintf("%s sessions are open. %s ends none of them.", thousands(n), what)
 	}
 }
 
@@ -129,18 +140,18 @@ func (s *Server) deleteWarnings(a *actor, read *memberRead) []templates.Notice {
 	if m.MemberID == a.Session.MemberID {
 		warn = append(warn, templates.Notice{
 			Kind: templates.Warn, Title: "This is you",
-			Text: "You delete your own password. With \"Sign out everywhere\" you are signed out here too.",
+			Text: "It is your own password. If you tick Sign out everywhere, you are signed out here too.",
 		})
 	}
 	if m.IsAdmin || holds(m, authz.RoleAdmin) {
 		warn = append(warn, templates.Notice{
-			Kind: templates.Warn, Title: "This is an admin of the organization", Text: "Make sure the caller is who they say they are.",
+			Kind: templates.Warn, Title: "This is an admin of the organization", Text: "Make sure that the caller is who they say they are.",
 		})
 	}
 	if len(otherWays(read.organization, m)) == 0 {
 		warn = append(warn, templates.Notice{
 			Kind: templates.Warn, Title: "The password is their last way in",
-			Text: "Without it they cannot sign in until they set a new one from a reset mail.",
+			Text: "Without it they cannot sign in until they set a new one from a reset email.",
 		})
 	}
 	return warn
@@ -171,7 +182,7 @@ func (s *Server) lookalikeWarnings(ctx context.Context, a *actor, m stytch.Membe
 		Text: "Compare the email address with what the caller says, letter by letter.",
 	}
 	for _, o := range like[:min(len(like), 5)] {
-		n.Links = append(n.Links, templates.Link{Text: strings.TrimSpace(o.Name + " " + o.EmailAddress), URL: memberPath(o.MemberID)})
+		n.Links = append(n.Links, templates.Link{Text: strings.TrimPrefix(o.Name+" · "+o.EmailAddress, " · "), URL: memberPath(o.MemberID)})
 	}
 	return []templates.Notice{n}
 }
@@ -194,13 +205,16 @@ func (s *Server) confirmView(ctx context.Context, a *actor, action audit.Action,
 		Token: token, CancelURL: memberPath(m.MemberID), Error: in.notice,
 		Reason: templates.Field{
 			Value: in.reason, Error: in.errors["reason"], Required: s.config.ReasonRequired,
-			Hint: "Why this is done, for the audit. Up to 500 characters.",
+			Hint: "Kept in the audit. Up to 500 characters.",
 		},
 		Ticket:  templates.Field{Value: in.ticket, Error: in.errors["ticket"]},
 		SignOut: templates.Check{Offered: true, Checked: in.signOut, Hint: "Ends every session of this member."},
 		SendReset: templates.Check{
 			Offered: true, Checked: in.sendReset, Hint: "Mails " + m.EmailAddress + " a link to set a new password.",
 		},
+	}
+	if f.Error == "" && len(in.errors) > 0 {
+		f.Error = "Nothing was done yet. Correct what is marked, then confirm again."
 	}
 	if p := s.config.TicketPattern; p != nil {
 		f.Ticket.Hint = "Must match " + p.String() + "."

@@ -20,9 +20,15 @@ const (
 // methodNames are Stytch's auth methods in the order people think of them.
 func methodNames() []struct{ id, name string } {
 	return []struct{ id, name string }{
-		{methodPassword, "password"}, {"magic_link", "email magic link"}, {"email_otp", "email code"},
-		{methodSSO, "single sign-on"}, {"google_oauth", "Google"}, {"microsoft_oauth", "Microsoft"},
-		{"slack_oauth", "Slack"}, {"github_oauth", "GitHub"}, {"hubspot_oauth", "HubSpot"},
+		{methodPassword, "password"},
+		{"magic_link", "email magic link"},
+		{"email_otp", "email code"},
+		{methodSSO, "single sign-on"},
+		{"google_oauth", "Google"},
+		{"microsoft_oauth", "Microsoft"},
+		{"slack_oauth", "Slack"},
+		{"github_oauth", "GitHub"},
+		{"hubspot_oauth", "HubSpot"},
 	}
 }
 
@@ -71,13 +77,14 @@ func mfaRequired(o stytch.Organization, m stytch.Member) bool {
 	return o.MFAPolicy == requiredForAll || m.MFAEnrolled
 }
 
-// mfaWord is the members list's column.
+// mfaWord is the members list's column, which has room for little.
 func mfaWord(m stytch.Member) string {
-	switch factors := mfaFactors(m); {
-	case len(factors) > 0 && m.MFAEnrolled:
-		return strings.Join(factors, ", ")
-	case len(factors) > 0:
-		return strings.Join(factors, ", ") + " (optional)"
+	factors := strings.NewReplacer("SMS code", "SMS", "authenticator app", "app").Replace(strings.Join(mfaFactors(m), ", "))
+	switch {
+	case factors != "" && m.MFAEnrolled:
+		return factors
+	case factors != "":
+		return factors + " (optional)"
 	case m.MFAEnrolled:
 		return "required, none set up"
 	default:
@@ -108,11 +115,11 @@ func signInFacts(o stytch.Organization, m stytch.Member, now time.Time) []templa
 
 	switch {
 	case locked(m, now) && m.LockExpiresAt != nil:
-		add(templates.Bad, "Locked after failed sign-ins, until %s. There is no way to unlock sooner from here.", utc(*m.LockExpiresAt))
+		add(templates.Bad, "Locked after failed sign-ins until %s, %s. It cannot be unlocked sooner from here.", utc(*m.LockExpiresAt), inTime(m.LockExpiresAt.Sub(now)))
 	case locked(m, now):
 		add(templates.Bad, "Locked after failed sign-ins. Stytch does not say until when.")
-	case m.IsLocked:
-		add(templates.Info, "A lock after failed sign-ins ran out at %s.", utc(*m.LockExpiresAt))
+	case m.LockExpiresAt != nil && !m.LockExpiresAt.After(now):
+		add(templates.Info, "Not locked. A lock after failed sign-ins ended at %s.", utc(*m.LockExpiresAt))
 	default:
 		add(templates.Good, "Not locked.")
 	}
@@ -151,9 +158,9 @@ func signInFacts(o stytch.Organization, m stytch.Member, now time.Time) []templa
 	case n == 0 && len(o.SSOActiveConnections) > 0:
 		add(templates.Info, "Never signed in by single sign-on.")
 	case n > 0 && !activeRegistration(o, m):
-		add(templates.Bad, "Registered with %d single sign-on connections, none of which is active in the organization.", n)
+		add(templates.Bad, "Registered with %s, but with none that is active in the organization.", plural(n, "single sign-on connection"))
 	case n > 0:
-		add(templates.Good, "Registered with %d single sign-on connections.", n)
+		add(templates.Good, "Registered with %s.", plural(n, "single sign-on connection"))
 	}
 
 	switch ways := otherWays(o, m); {
@@ -165,6 +172,48 @@ func signInFacts(o stytch.Organization, m stytch.Member, now time.Time) []templa
 		add(templates.Good, "The organization allows every sign-in method.")
 	}
 	return facts
+}
+
+// sortFindings puts what stands in the way first. It returns what to say when
+// nothing does.
+func sortFindings(facts []templates.Finding) (verdict string) {
+	rank := func(f templates.Finding) int {
+		if f.Kind == templates.Bad {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(facts, func(a, b templates.Finding) int { return rank(a) - rank(b) })
+	if len(facts) > 0 && rank(facts[0]) == 0 {
+		return ""
+	}
+	return "Nothing known here keeps them from signing in."
+}
+
+// inTime says a wait in the unit that fits it, rounded up.
+func inTime(d time.Duration) string {
+	unit, name := time.Minute, "minute"
+	switch {
+	case d > 48*time.Hour:
+		unit, name = 24*time.Hour, "day"
+	case d > 2*time.Hour:
+		unit, name = time.Hour, "hour"
+	}
+	return "in " + plural(int((d+unit-1)/unit), name)
+}
+
+// usedOtherWay reports whether the member has what one of the other ways
+// needs: a mailbox, or a registration from an earlier sign-in.
+func usedOtherWay(o stytch.Organization, m stytch.Member) bool {
+	if allowsMethod(o, m, "magic_link") || allowsMethod(o, m, "email_otp") {
+		return true
+	}
+	if allowsMethod(o, m, methodSSO) && activeRegistration(o, m) {
+		return true
+	}
+	return slices.ContainsFunc(m.OAuthRegistrations, func(r stytch.OAuthRegistration) bool {
+		return allowsMethod(o, m, strings.ToLower(r.ProviderType)+"_oauth")
+	})
 }
 
 func allowedMethodNames(o stytch.Organization) []string {

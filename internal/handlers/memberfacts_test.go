@@ -79,7 +79,7 @@ func TestSignInFacts(t *testing.T) {
 		{"second factor there", totpOnly, with(func(m *stytch.Member) { m.TOTPRegistrationID = "t" }), ""},
 		{"SSO registration of a dead connection", open, with(func(m *stytch.Member) {
 			m.SSORegistrations = []stytch.SSORegistration{{ConnectionID: "gone"}}
-		}), "none of which is active"},
+		}), "none that is active"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,6 +3,8 @@ package handlers
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,10 +145,15 @@ func roleRows(roles []stytch.MemberRole) []templates.Row {
 	var rows []templates.Row
 	for _, r := range roles {
 		row := templates.Row{Label: r.RoleID}
+		var plain []string
 		for _, s := range r.Sources {
-			row.Sub = append(row.Sub, textRow(roleSource(s.Type), details(s.Details)))
+			if sub := details(s.Details); len(sub) > 0 {
+				row.Sub = append(row.Sub, templates.Row{Label: roleSource(s.Type), Sub: sub})
+			} else {
+				plain = append(plain, roleSource(s.Type))
+			}
 		}
-		if len(row.Sub) == 0 {
+		if row.Value = strings.Join(plain, ", "); len(r.Sources) == 0 {
 			row.Value = "no source given"
 		}
 		rows = append(rows, row)
@@ -171,15 +178,17 @@ func roleSource(t string) string {
 	}
 }
 
-func details(d map[string]any) string {
-	if len(d) == 0 {
-		return "no details"
+// details are what a role's source says of itself, in a fixed order.
+func details(d map[string]any) []templates.Row {
+	rows := make([]templates.Row, 0, len(d))
+	for _, name := range slices.Sorted(maps.Keys(d)) {
+		value, ok := d[name].(string)
+		if !ok {
+			value = fmt.Sprint(d[name])
+		}
+		rows = append(rows, codeRow(sentence(strings.ReplaceAll(name, "_", " ")), value))
 	}
-	text, err := json.Marshal(d)
-	if err != nil {
-		return "cannot be shown"
-	}
-	return string(text)
+	return rows
 }
 
 func scimGroup(r *stytch.SCIMRegistration) templates.Group {
@@ -216,8 +225,13 @@ func scimGroup(r *stytch.SCIMRegistration) templates.Group {
 		label  string
 		values []stytch.SCIMValue
 	}{
-		{"Emails", a.Emails}, {"Phone numbers", a.PhoneNumbers}, {"Instant messengers", a.IMs}, {"Photos", a.Photos},
-		{"Entitlements", a.Entitlements}, {"SCIM roles", a.Roles}, {"X.509 certificates", a.X509Certificates},
+		{"Emails", a.Emails},
+		{"Phone numbers", a.PhoneNumbers},
+		{"Instant messengers", a.IMs},
+		{"Photos", a.Photos},
+		{"Entitlements", a.Entitlements},
+		{"SCIM roles", a.Roles},
+		{"X.509 certificates", a.X509Certificates},
 	} {
 		var rows []templates.Row
 		for _, v := range list.values {

@@ -71,6 +71,9 @@ func (s *Server) showOperation(c echo.Context) error {
 	}
 	page := s.page(c, "Operation")
 	page.Heading = operationName(op.Action).what
+	page.Lead = "Receipt of what " + personName(op.Actor) + " did at " + utc(op.CreatedAt)
+	r := resultOf(op)
+	page.Badges = []templates.Badge{{Text: r.word, Kind: r.kind}}
 	page.Crumbs = []templates.Link{{Text: "Members", URL: "/members"}, {Text: personName(op.Target), URL: memberPath(op.Target.MemberID)}}
 	return render(c, http.StatusOK, templates.OperationPage(templates.Operation{
 		Page: page, Result: result,
@@ -93,7 +96,7 @@ func operationGroups(op *helpdesk.Operation) []templates.Group {
 	}
 	answer := []templates.Row{
 		textRow("Upstream status", status), textRow("Error type", op.ErrorType), codeRow("Upstream request ID", op.UpstreamRequestID),
-		textRow("Decided by", detailText(op.Detail)), codeRow("Request ID of the later read", op.EvidenceRequestID),
+		textRow("Known from", detailText(op.Detail)), codeRow("Request ID of the later read", op.EvidenceRequestID),
 	}
 	if op.Action == audit.ActionDeletePassword {
 		answer = append(answer, codeRow("Password ID", op.PasswordID))
@@ -101,12 +104,17 @@ func operationGroups(op *helpdesk.Operation) []templates.Group {
 	ended, settled := op.EndedAt, op.SettledAt
 	return []templates.Group{
 		{Title: "Who and why", Rows: rows},
-		{Title: "What Stytch said", Rows: answer},
-		{Title: "When", Rows: []templates.Row{
+		{Title: "What Stytch said", Empty: "Nothing was sent.", Rows: filled(answer)},
+		{Title: "When", Rows: filled([]templates.Row{
 			timeRow("Intent recorded", &op.CreatedAt), timeRow("Answered", &ended), timeRow("Settled", &settled),
 			codeRow("Operation ID", op.ID), textRow("Attempt", strconv.Itoa(op.Attempt)),
-		}},
+		})},
 	}
+}
+
+// filled leaves out rows that have nothing to say.
+func filled(rows []templates.Row) []templates.Row {
+	return slices.DeleteFunc(rows, func(r templates.Row) bool { return r.Value == "" && len(r.Sub) == 0 })
 }
 
 // detailText words the evidence an outcome rests on.
@@ -124,6 +132,30 @@ func detailText(detail string) string {
 		return "the permission check, before anything was sent"
 	case helpdesk.DetailNotSent:
 		return "Stytch could not be reached; nothing was sent"
+	case helpdesk.DetailNotAttempted:
+		return "an earlier step: it did not succeed, so nothing was sent"
+	case helpdesk.DetailStopped:
+		return "the console stopped before this step's turn; nothing was sent"
+	case helpdesk.DetailSession:
+		return "Stytch's answer: the session had ended"
+	case helpdesk.DetailCredentials:
+		return "Stytch's answer: the project's credentials were refused"
+	case helpdesk.DetailRefused:
+		return "Stytch's answer: a refusal"
+	case helpdesk.DetailRateLimited:
+		return "Stytch's answer: too many requests"
+	case helpdesk.DetailFault:
+		return "Stytch's answer: a fault of its own"
+	case helpdesk.DetailNoAnswer:
+		return "no answer came from Stytch"
+	case helpdesk.DetailBadAnswer:
+		return "Stytch's answer, which could not be used"
+	case helpdesk.DetailOtherMember:
+		return "Stytch's answer, which was about somebody else"
+	case helpdesk.DetailIDKept:
+		return "Stytch's answer, which still showed the password"
+	case helpdesk.DetailForm:
+		return "the form: it was not made for this person and member; nothing was sent"
 	case "":
 		return ""
 	default:
@@ -154,7 +186,7 @@ func (s *Server) operationResult(a *actor, op *helpdesk.Operation) (templates.Re
 		}
 	}
 	if stytch.ErrorType(op.ErrorType) == stytch.ErrorTypeCrossOrgPasswordsEnabled {
-		v.Links = append(v.Links, templates.Link{Text: "Require password reset by email", URL: requireResetPath(op.Target.MemberID) + "?from=" + op.ID})
+		v.Next = append(v.Next, templates.Link{Text: "Require password reset by email", URL: requireResetPath(op.Target.MemberID) + "?from=" + op.ID})
 	}
 	retry, err := s.retryView(a, op)
 	if err != nil {
@@ -170,6 +202,7 @@ func (s *Server) operationResult(a *actor, op *helpdesk.Operation) (templates.Re
 	if err != nil {
 		return v, err
 	}
+	first.Text, first.RequestID = "", "" // the result above it says both
 	v.Steps = append(v.Steps, first)
 	for _, action := range []audit.Action{op.Action, audit.ActionRevokeSessions, audit.ActionResetEmail} {
 		step := op.Latest(action)
@@ -182,6 +215,9 @@ func (s *Server) operationResult(a *actor, op *helpdesk.Operation) (templates.Re
 		}
 		if step.Attempt > 1 {
 			sv.Name += fmt.Sprintf(" (attempt %d)", step.Attempt)
+		}
+		if r.kind == templates.Good && step.Action != op.Action && sv.Outcome.Kind != templates.Good {
+			v.Title += ". " + sv.Name + ": " + sv.Outcome.Text
 		}
 		v.Steps = append(v.Steps, sv)
 	}

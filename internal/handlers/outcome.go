@@ -92,7 +92,7 @@ func cancelledWords(op *helpdesk.Operation) (head, text string) {
 		return "Nothing was done: the member is deleted", "A deleted member cannot sign in."
 	case helpdesk.DetailNotAttempted:
 		return operationName(op.Action).not + ": not attempted",
-			"The step before it is not known to have succeeded."
+			"It is done only once the step before it has succeeded."
 	case helpdesk.DetailStopped:
 		return operationName(op.Action).not + ": not attempted", "The console stopped before this step's turn."
 	default:
@@ -105,9 +105,9 @@ func deniedText(op *helpdesk.Operation) string {
 	case op.Detail == helpdesk.DetailForm:
 		return "The form was not made for this person and this member. Nothing was sent."
 	case op.Permission != "" && len(op.RolesWith) > 0:
-		return fmt.Sprintf("It needs %s. Roles that have it: %s.", op.Permission, strings.Join(op.RolesWith, ", "))
+		return fmt.Sprintf("This needs the permission %s. Roles that have it: %s.", op.Permission, strings.Join(op.RolesWith, ", "))
 	case op.Permission != "":
-		return fmt.Sprintf("It needs %s, which your roles do not have.", op.Permission)
+		return fmt.Sprintf("This needs the permission %s, which your roles do not have.", op.Permission)
 	default:
 		return "Stytch says that your roles do not allow it."
 	}
@@ -117,7 +117,7 @@ func failedText(op *helpdesk.Operation) string {
 	switch op.Detail {
 	case helpdesk.DetailRateLimited:
 		if op.RetryAfter > 0 {
-			return fmt.Sprintf("Stytch takes no more requests for now. Try again in %d seconds.", op.RetryAfter)
+			return fmt.Sprintf("Stytch takes no more requests for now. Try again in %s.", plural(op.RetryAfter, "second"))
 		}
 		return "Stytch takes no more requests for now and did not say for how long. Try again in a minute."
 	case helpdesk.DetailSession:
@@ -129,7 +129,7 @@ func failedText(op *helpdesk.Operation) string {
 	case helpdesk.DetailStillThere:
 		return "Reading the member afterwards showed the same password still there. Try again."
 	case helpdesk.DetailBadAnswer, helpdesk.DetailFault, helpdesk.DetailNoAnswer:
-		return "Stytch did not answer the check before it in a usable way. Nothing was sent. Try again."
+		return "The permission check before it got no usable answer from Stytch. Nothing was sent. Try again."
 	}
 	if stytch.ErrorType(op.ErrorType) == stytch.ErrorTypeCrossOrgPasswordsEnabled {
 		return "This project shares passwords across organizations, so a password cannot be deleted for one of them. Require a password reset by email instead."
@@ -144,7 +144,7 @@ func unknownWords(op *helpdesk.Operation) (head, text string) {
 	switch op.Action {
 	case audit.ActionDeletePassword:
 		return "Not known yet whether the password was deleted",
-			"Stytch's answer was lost or unusable. The console keeps looking and settles this by reading the member, usually within a minute of Stytch answering again. Do not tell the caller that it is done. Reload to see."
+			"Stytch's answer was lost or unusable. The console keeps reading the member until it knows, usually within a minute of Stytch answering again."
 	case audit.ActionResetEmail:
 		return "Not known whether the reset email was sent", "Stytch's answer was lost or unusable. Sending it again does no harm."
 	case audit.ActionRevokeSessions:

@@ -41,19 +41,17 @@ func (s *Server) renderRequireReset(c echo.Context, status int, id string, in ty
 	}
 	v.Page.Crumbs = []templates.Link{{Text: "Members", URL: "/members"}, {Text: memberLabel(m), URL: memberPath(id)}}
 	if reason := s.cannotRequireReset(c, a, read); reason != "" {
-		v.Disabled = &templates.Notice{Kind: templates.Info, Title: "A reset cannot be required", Text: reason}
+		v.Disabled = &templates.Notice{Kind: templates.Info, Title: "A reset cannot be required", Text: reason, Links: []templates.Link{{Text: "Back to the member", URL: memberPath(id)}}}
 		return render(c, status, templates.RequireResetPage(v))
 	}
-	v.Sessions = confirmSessions(read.sessions)
+	v.Sessions = confirmSessions(read.sessions, "Requiring a reset")
 	v.Effects = []string{
 		"The password of " + m.EmailAddress + " must be reset before it works again, in every organization of the project, not only in yours.",
-		"No mail is sent by it. The mail is a second step, with its own outcome.",
-		"It ends no session by itself.",
-		"What was done, by whom and why is recorded.",
+		"No mail is sent by it, unless you tick Send reset email. The mail is a second step, with its own outcome.",
+		"It ends no session: whoever is signed in stays signed in, unless you tick Sign out everywhere.",
+		"It is recorded in the audit, with your name and your reason.",
 	}
-	if v.Ways = otherWays(read.organization, m); len(v.Ways) == 0 {
-		v.NoWays = "None. The organization allows nothing else for this member."
-	}
+	v.Ways, v.WaysNote = otherWaysView(read.organization, m)
 	v.Warnings = append(s.deleteWarnings(a, read), s.lookalikeWarnings(ctx, a, m)...)
 	v.Form, err = s.confirmView(ctx, a, audit.ActionRequireReset, read, in)
 	if err != nil {

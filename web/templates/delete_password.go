@@ -6,7 +6,7 @@ type DeletePassword struct {
 	Person   Person
 	Effects  []string // what will happen
 	Ways     []string // other ways the person can sign in
-	NoWays   string   // said when there are none
+	WaysNote string   // said of them, or when there are none
 	Sessions string   // how many sessions are open, in a sentence
 	Warnings []Notice
 
@@ -25,3 +25,10 @@ type ConfirmForm struct {
 	SendReset Check
 	Error     string // of the whole form
 }
+
+// focusReason reports that the page is there to have the form filled in again.
+func (f ConfirmForm) focusReason() bool {
+	return f.Reason.Error != "" || f.Error != "" && f.Ticket.Error == ""
+}
+
+func (f ConfirmForm) focusTicket() bool { return f.Ticket.Error != "" && f.Reason.Error == "" }

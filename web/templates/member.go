@@ -6,6 +6,7 @@ type Member struct {
 	Person   Person
 	Results  []Result // of the operation the address names
 	Actions  []Action
+	Verdict  string // said when nothing keeps the person from signing in
 	Findings []Finding
 	Groups   []Group // the member's
 	Rules    []Group // the organization's sign-in rules

@@ -123,6 +123,7 @@ type Result struct {
 	Tell          string // what to tell the caller
 	Steps         []Step
 	Retry         *Form
+	Next          []Link // what to do about it, as buttons
 	Links         []Link // the operation's page
 }
 

@@ -6,7 +6,7 @@ type RequireReset struct {
 	Person   Person
 	Effects  []string // says that it holds in every organization of the project
 	Ways     []string
-	NoWays   string
+	WaysNote string
 	Sessions string
 	Warnings []Notice
 

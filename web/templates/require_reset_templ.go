@@ -62,7 +62,7 @@ func RequireResetPage(v RequireReset) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = consequences(v.Effects, v.Ways, v.NoWays, v.Sessions).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = consequences(v.Effects, v.Ways, v.WaysNote, v.Sessions).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -298,13 +298,13 @@ func samples() []sample {
 	refused.Form.SignOut = templates.Check{Offered: true, Disabled: "Needs stytch.member: revoke-sessions."}
 	refused.Form.SendReset.Checked = true
 	refused.Person.Self = true
-	refused.Ways, refused.NoWays = nil, "None. Without a password this member cannot sign in until they set a new one."
+	refused.Ways, refused.WaysNote = nil, "None. Without a password this member cannot sign in until they set a new one."
 
 	cannot := confirmation()
 	cannot.Disabled = &templates.Notice{Kind: templates.Info, Title: "No password is set", Text: "Already deleted 10:32 UTC by Ada Admin.", Links: []templates.Link{{Text: "Receipt", URL: "/operations/0199-op"}}}
 
 	reset := templates.RequireReset{
-		Page: page("Require password reset"), Person: somebody(), NoWays: "None.", Form: confirm(),
+		Page: page("Require password reset"), Person: somebody(), WaysNote: "None.", Form: confirm(),
 		Effects: []string{"The password of marisol.ruiz@acme.example stops working in every organization of the project."},
 	}
 	reset.Form.SignOut = templates.Check{}
