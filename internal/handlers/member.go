@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -28,7 +29,7 @@ type memberRead struct {
 	sessions     int // open sessions; -1 when they could not be read
 }
 
-var memberID = regexp.MustCompile(`^member-[A-Za-z0-9-]{1,100}$`)
+var memberID = regexp.MustCompile(`^member-[A-Za-z0-9._~-]{1,120}$`)
 
 // memberParam is the member the path names. Only Stytch's own ids are
 // accepted: the upstream would take an external id too, and one page must have
@@ -155,6 +156,8 @@ func (s *Server) showMember(c echo.Context) error {
 				return err
 			}
 			v.Results = []templates.Result{result}
+			// The result above has that link too.
+			v.Actions[0].Links = slices.DeleteFunc(v.Actions[0].Links, func(l templates.Link) bool { return l.URL == operationPath(op.ID) })
 		}
 	}
 	return render(c, http.StatusOK, templates.MemberPage(v))
