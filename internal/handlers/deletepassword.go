@@ -207,7 +207,7 @@ func (s *Server) confirmView(ctx context.Context, a *actor, action audit.Action,
 			Value: in.reason, Error: in.errors["reason"], Required: s.config.ReasonRequired,
 			Hint: "Kept in the audit. Up to 500 characters.",
 		},
-		Ticket:  templates.Field{Value: in.ticket, Error: in.errors["ticket"]},
+		Ticket:  templates.Field{Value: in.ticket, Error: in.errors["ticket"], Hint: "May stay empty."},
 		SignOut: templates.Check{Offered: true, Checked: in.signOut, Hint: "Ends every session of this member."},
 		SendReset: templates.Check{
 			Offered: true, Checked: in.sendReset, Hint: "Mails " + m.EmailAddress + " a link to set a new password.",
