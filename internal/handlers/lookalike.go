@@ -2,9 +2,11 @@ package handlers
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"unicode"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
@@ -39,28 +41,55 @@ func nameMatches(name, term string) bool {
 const minFuzzy = 3
 
 // lookalikes finds members that a hurried agent could take for m: nearly the
-// same address, or the same name under an address that starts alike.
+// same address, or the same name under an address that shares half of its local
+// part. The upstream's filter wants a text that stands in the address, so both
+// halves are asked for: one slip of the pen leaves one of them whole.
 func (s *Server) lookalikes(ctx context.Context, a *actor, m stytch.Member) ([]stytch.Member, error) {
-	address := []rune(m.EmailAddress)
-	local, _, _ := strings.Cut(m.EmailAddress, "@")
-	n := max(minFuzzy, len([]rune(local))/2)
-	if len(address) < n {
-		return nil, nil
+	halves := addressHalves(m.EmailAddress)
+	found := make([][]stytch.Member, len(halves))
+	var group errgroup.Group
+	for i, half := range halves {
+		group.Go(func() error {
+			answer, err := s.stytch.SearchMembers(ctx, a.Acting, stytch.MemberSearchRequest{
+				OrganizationIDs: []string{a.Session.OrganizationID}, Limit: 100,
+				Filters: []stytch.Filter{stytch.EmailFuzzy(half)},
+			})
+			if err != nil {
+				return err
+			}
+			found[i] = answer.Members
+			return nil
+		})
 	}
-	answer, err := s.stytch.SearchMembers(ctx, a.Acting, stytch.MemberSearchRequest{
-		OrganizationIDs: []string{a.Session.OrganizationID}, Limit: 100,
-		Filters: []stytch.Filter{stytch.EmailFuzzy(string(address[:n]))},
-	})
-	if err != nil {
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	var like []stytch.Member
-	for _, other := range answer.Members {
-		if other.MemberID != m.MemberID && looksLike(m, other) {
+	seen := map[string]bool{m.MemberID: true}
+	for _, other := range slices.Concat(found...) {
+		if !seen[other.MemberID] && looksLike(m, other) {
 			like = append(like, other)
 		}
+		seen[other.MemberID] = true
 	}
 	return like, nil
+}
+
+// addressHalves are the first and the second half of an address's local part,
+// each long enough to be looked for.
+func addressHalves(email string) []string {
+	address := []rune(email)
+	local, _, _ := strings.Cut(email, "@")
+	end := len([]rune(local))
+	n := max(minFuzzy, end/2)
+	if len(address) < n {
+		return nil
+	}
+	first, second := string(address[:n]), string(address[max(0, end-n):max(end, n)])
+	if first == second {
+		return []string{first}
+	}
+	return []string{first, second}
 }
 
 func looksLike(a, b stytch.Member) bool {
