@@ -93,6 +93,7 @@ type screen struct {
 	name  string
 	visit func(tb *tab) *network.Response
 	want  int64 // status
+	says  string
 }
 
 func (tb *tab) screens(screens []screen) {
@@ -102,6 +103,9 @@ func (tb *tab) screens(screens []screen) {
 		if answer := sc.visit(tb); answer.Status != sc.want {
 			tb.t.Errorf("%s: status %d, want %d:\n%s", sc.name, answer.Status, sc.want, tb.where())
 			continue
+		}
+		if got := tb.text("main"); !strings.Contains(got, sc.says) {
+			tb.t.Errorf("%s does not say %q:\n%s", sc.name, sc.says, got)
 		}
 		tb.lookAt(sc.name)
 	}
@@ -150,8 +154,8 @@ func testScreensReading(t *testing.T, c *chromium) {
 		{name: "member-deleted", visit: at(member("dora@acme.example")), want: 200},
 		{name: "member-raw", visit: at(member("grace@acme.example") + "?view=raw"), want: 200},
 		{name: "confirm-disabled", visit: at(member("noor@acme.example") + "/password/delete"), want: 200},
-		{name: "confirm-lookalike", visit: at(member("jon.smithson@acme.example") + "/password/delete"), want: 200},
-		{name: "confirm-self", visit: at(member("ada@acme.example") + "/password/delete"), want: 200},
+		{name: "confirm-lookalike", visit: at(member("jon.smithson@acme.example") + "/password/delete"), want: 200, says: "john.smithson@acme.example"},
+		{name: "confirm-self", visit: at(member("ada@acme.example") + "/password/delete"), want: 200, says: "This is you"},
 		{name: "not-found", visit: at("/members/member-test-00000000-0000-4000-8000-000000000000"), want: 404},
 	})
 }
