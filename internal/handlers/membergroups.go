@@ -40,11 +40,14 @@ func jsonRow(label string, v map[string]any) templates.Row {
 	if len(v) == 0 {
 		return textRow(label, "")
 	}
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // the page escapes; \u003c would only be hard to read
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(v); err != nil {
 		return textRow(label, "cannot be shown")
 	}
-	return templates.Row{Label: label, Value: string(text), Kind: templates.Block}
+	return templates.Row{Label: label, Value: strings.TrimSuffix(text.String(), "\n"), Kind: templates.Block}
 }
 
 func yesNo(b bool) string {
