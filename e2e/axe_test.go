@@ -147,7 +147,7 @@ func testScreensReading(t *testing.T, c *chromium) {
 		{name: "members-long-name", visit: at("/members?q=" + url.QueryEscape("long-long-")), want: 200},
 		{name: "members-empty", visit: at("/members?q=nobody-of-that-name"), want: 200},
 		{name: "member-rich", visit: at(member("grace@acme.example")), want: 200},
-		{name: "member-hostile", visit: at(member("bobby.tables@acme.example")), want: 200},
+		{name: "member-hostile", visit: at(member("bobby.tables@acme.example")), want: 200, says: `"<img src=x onerror=alert(1)>"`},
 		{name: "member-long-name", visit: at(member(strings.Repeat("long-", 12) + "name@acme.example")), want: 200},
 		{name: "member-locked", visit: at(member("lena@acme.example")), want: 200},
 		{name: "member-right-to-left", visit: at(member("shirin@acme.example")), want: 200},
