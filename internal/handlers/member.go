@@ -156,6 +156,12 @@ func (s *Server) showMember(c echo.Context) error {
 				return err
 			}
 			v.Results = []templates.Result{result}
+			if op.Action == audit.ActionRequireReset && op.Done() {
+				v.Verdict = ""
+				v.Findings = slices.Insert(v.Findings, 0, templates.Finding{
+					Kind: templates.Bad, Text: "A password reset was required at " + utc(op.SettledAt) + ". The password does not work until it has been reset.",
+				})
+			}
 			// The result above has that link too.
 			v.Actions[0].Links = slices.DeleteFunc(v.Actions[0].Links, func(l templates.Link) bool { return l.URL == operationPath(op.ID) })
 		}

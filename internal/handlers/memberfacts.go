@@ -187,7 +187,7 @@ func sortFindings(facts []templates.Finding) (verdict string) {
 	if len(facts) > 0 && rank(facts[0]) == 0 {
 		return ""
 	}
-	return "Nothing known here keeps them from signing in."
+	return "Nothing here keeps them from signing in. Stytch does not show whether a reset is required."
 }
 
 // inTime says a wait in the unit that fits it, rounded up.
