@@ -105,6 +105,9 @@ func classifyError(err error) finding {
 func classifyRefusal(e *stytch.Error) finding {
 	f := finding{outcome: audit.OutcomeFailed, detail: DetailRefused, status: e.Status, errorType: string(e.Type), requestID: e.RequestID}
 	switch {
+	// Whatever type it gives itself, a fault may hide an effect.
+	case e.Status >= http.StatusInternalServerError:
+		f.outcome, f.detail = audit.OutcomeUnknown, DetailFault
 	case SessionDead(e.Type):
 		f.detail = DetailSession
 	case e.Status == http.StatusUnauthorized && CredentialsRefused(e.Type):
@@ -119,8 +122,6 @@ func classifyRefusal(e *stytch.Error) finding {
 		if e.HasRetryAfter {
 			f.retryAfter = max(1, int(math.Ceil(e.RetryAfter.Seconds())))
 		}
-	case e.Status >= http.StatusInternalServerError:
-		f.outcome, f.detail = audit.OutcomeUnknown, DetailFault
 	}
 	return f
 }

@@ -199,6 +199,7 @@ func TestDeleteOutcomes(t *testing.T) {
 		{"rate limited", wait, false, "failed", "rate_limited", []string{"intent", "outcome failed/rate_limited"}, 1},
 		{"other 4xx", refuseWith(400, "cross_org_passwords_enabled"), false, "failed", "refused", []string{"intent", "outcome failed/refused"}, 1},
 		{"500, done", refuseWith(500, "internal_server_error"), true, "succeeded", "re-read", []string{"intent", "outcome unknown/upstream_fault", "outcome succeeded/re-read by system"}, 1},
+		{"a fault that speaks of the session", refuseWith(503, "session_not_found"), false, "unknown", "upstream_fault", []string{"intent", "outcome unknown/upstream_fault"}, 1},
 		{"HTML 502", html, false, "unknown", "upstream_fault", []string{"intent", "outcome unknown/upstream_fault"}, 1},
 		{"reset after sending, done", drop, true, "succeeded", "re-read", []string{"intent", "outcome unknown/no_answer", "outcome succeeded/re-read by system"}, 1},
 	}
