@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -330,6 +331,29 @@ func TestTroubleIsNotThrottled(t *testing.T) {
 	for range 60 {
 		b.post("/login/password", form).wantStatus(http.StatusBadGateway)
 	}
+}
+
+// What the upstream refuses without a look at the password is no guess, but
+// nobody may fill the audit and the upstream's rate limit with it either.
+func TestRefusalsThatAreNoGuessAreThrottledByAddress(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.browser()
+	form := loginForm(s.someone("ada@acme.example"))
+	s.faults(map[string]any{
+		"endpoint": "passwords.authenticate", "kind": "refuse", "status": 400, "error_type": "operation_restricted_by_organization_auth_methods",
+	})
+	for i := range 119 {
+		form.Set("email", fmt.Sprintf("somebody%d@acme.example", i))
+		b.post("/login/password", form).wantStatus(http.StatusForbidden)
+	}
+	form.Set("email", "another@acme.example")
+	b.post("/login/password", form).wantStatus(http.StatusTooManyRequests)
+	if got := len(s.calls("passwords.authenticate")); got != 119 {
+		t.Errorf("%d sign-ins upstream, want 119", got)
+	}
+	s.clock.add(2 * time.Second)
+	b.post("/login/password", form).wantStatus(http.StatusForbidden)
 }
 
 func TestOnlyAddressesAndSlugsAreRecorded(t *testing.T) {

@@ -91,8 +91,15 @@ func (t *throttle) begin(ip, organization, email string) (*attempt, time.Duratio
 // succeeded gives back what a failure would have cost more.
 func (a *attempt) succeeded() { a.giveBack(costFailure - costSuccess) }
 
-// undecided gives all of it back: the upstream did not say who this is.
-func (a *attempt) undecided() { a.giveBack(costFailure) }
+// undecided gives it back: the upstream did not say whether the password was
+// right. The address alone still pays what a success costs: each attempt is
+// calls to the upstream and may be a record in the audit.
+func (a *attempt) undecided() {
+	a.giveBack(costFailure)
+	a.t.mu.Lock()
+	defer a.t.mu.Unlock()
+	a.buckets[0].spent += costSuccess
+}
 
 func (a *attempt) giveBack(n float64) {
 	a.t.mu.Lock()
