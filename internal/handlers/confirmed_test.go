@@ -172,3 +172,21 @@ func TestReadThatDisagreesIsSaid(t *testing.T) {
 		t.Errorf("the page says %q all the same", page.status())
 	}
 }
+
+// A form that did its work says so for ever, also when it is sent again after its hour.
+func TestExpiredFormThatWasUsedLeadsToWhatItDid(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	max := s.someone("max@acme.example")
+	b := s.signIn("ada@acme.example")
+	form := b.confirmation(deleteAddress(max))
+	done := b.post(deleteAddress(max), form).wantStatus(http.StatusSeeOther)
+	for range 3 {
+		s.clock.add(21 * time.Minute)
+		b.get("/members")
+	}
+	b.post(deleteAddress(max), form).wantStatus(http.StatusSeeOther).wantLocation(done.Header.Get("Location"))
+	if n := len(s.calls(deleteEndpoint)); n != 1 {
+		t.Errorf("%d deletions upstream, want 1", n)
+	}
+}

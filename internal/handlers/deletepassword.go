@@ -256,6 +256,12 @@ func (s *Server) confirmed(c echo.Context, action audit.Action, do perform, agai
 		return s.refuseForm(c, action, id)
 	}
 	if expired {
+		// What was done with it while it was good is not done again, and not denied.
+		if op, err := s.desk.Operation(c.Request().Context(), a.Session.OrganizationID, form.OperationID); err == nil {
+			return c.Redirect(http.StatusSeeOther, memberPath(id)+"?operation="+op.ID)
+		} else if !errors.Is(err, helpdesk.ErrNotFound) {
+			return err
+		}
 		in.notice = "This page was open for more than an hour. Nothing was done. Look at it again, then confirm."
 		return again(c, http.StatusUnprocessableEntity, id, in)
 	}
