@@ -62,7 +62,7 @@ func (s *Server) readMember(ctx context.Context, a *actor, id string) (*memberRe
 	})
 	group.Go(func() error {
 		if got, err := s.stytch.GetSessions(ctx, a.Session.OrganizationID, id); err == nil {
-			sessions = len(got.Sessions)
+			sessions = countOpen(got.Sessions, a.Session.OrganizationID, id)
 		}
 		return nil
 	})
@@ -80,6 +80,16 @@ func (s *Server) readMember(ctx context.Context, a *actor, id string) (*memberRe
 		return nil, noSuchMember()
 	}
 	return &memberRead{answer.Member, answer.Organization, answer.RequestID, sessions}, nil
+}
+
+// countOpen is -1, not known, where any session is said to be of somebody else.
+func countOpen(open []stytch.MemberSession, organizationID, memberID string) int {
+	for _, o := range open {
+		if o.MemberID != "" && o.MemberID != memberID || o.OrganizationID != "" && o.OrganizationID != organizationID {
+			return -1
+		}
+	}
+	return len(open)
 }
 
 func (s *Server) findGoneMember(ctx context.Context, a *actor, id string) (*memberRead, error) {

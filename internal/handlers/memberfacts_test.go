@@ -190,3 +190,25 @@ func TestEveryOutcomeHasWords(t *testing.T) {
 		t.Errorf("rate limited says %q, not how long to wait", wait.Text())
 	}
 }
+
+// Sessions of somebody else in the answer are not counted as this member's.
+func TestCountOpen(t *testing.T) {
+	t.Parallel()
+	own := stytch.MemberSession{MemberSessionID: "session-test-1", MemberID: "member-test-1", OrganizationID: "organization-test-1"}
+	other, foreign, bare := own, own, stytch.MemberSession{MemberSessionID: "session-test-2"}
+	other.MemberID, foreign.OrganizationID = "member-test-2", "organization-test-2"
+	for name, tt := range map[string]struct {
+		open []stytch.MemberSession
+		want int
+	}{
+		"none":                 {nil, 0},
+		"two":                  {[]stytch.MemberSession{own, own}, 2},
+		"ids left out":         {[]stytch.MemberSession{own, bare}, 2},
+		"another member's":     {[]stytch.MemberSession{own, other}, -1},
+		"another organization": {[]stytch.MemberSession{foreign}, -1},
+	} {
+		if got := handlers.CountOpen(tt.open, "organization-test-1", "member-test-1"); got != tt.want {
+			t.Errorf("%s: %d open, want %d", name, got, tt.want)
+		}
+	}
+}

@@ -14,6 +14,7 @@ var (
 	NameMatches      = nameMatches
 	ResultOf         = resultOf
 	CountThousands   = thousands
+	CountOpen        = countOpen
 )
 
 func (q memberQuery) NextPage(cursor string) string { return q.nextPage(cursor) }
