@@ -615,6 +615,29 @@ func TestSteps(t *testing.T) {
 	}
 }
 
+// Two windows have two forms; the mail is still sent again only once.
+func TestRetryFromManyWindowsIsOneAttempt(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.up.fault(epMail, refuseWith(429, "too_many_requests"))
+	req := d.request()
+	req.SendResetEmail = true
+	mail := d.delete(req).Latest(audit.ActionResetEmail)
+	d.up.fault(epMail, nil)
+	var windows sync.WaitGroup
+	for range 8 {
+		windows.Go(func() {
+			if _, err := d.Retry(t.Context(), d.actor(), mail.ID, d.NewOperationID()); err != nil && !errors.Is(err, helpdesk.ErrNotRetryable) {
+				t.Errorf("Retry: %v", err)
+			}
+		})
+	}
+	windows.Wait()
+	if n := d.up.count(epMail); n != 2 {
+		t.Errorf("%d mails asked for, want 2: the one that failed and one more", n)
+	}
+}
+
 func TestRetryRepeatsOneStepAlone(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

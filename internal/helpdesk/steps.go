@@ -142,7 +142,8 @@ func (op *Operation) Retryable() bool {
 // It returns the new attempt, or the stored one when newID was used before,
 // and ErrNotRetryable when the step's newest attempt is done or under way.
 func (d *Desk) Retry(ctx context.Context, actor Actor, id, newID string) (*Operation, error) {
-	return d.once(ctx, newID, func(ctx context.Context) (*Operation, error) {
+	// One at a time for each step, so that of two windows only one repeats it.
+	return d.once(ctx, id, func(ctx context.Context) (*Operation, error) {
 		prev, err := d.Operation(ctx, actor.OrganizationID, id)
 		if err != nil {
 			return nil, err
