@@ -215,6 +215,7 @@ func TestCheckConsole(t *testing.T) {
 		{name: "not defined: an admin has it", policy: without, roles: []string{"stytch_admin"}, ok: true},
 		{name: "not defined: others do not", policy: without, roles: []string{"auditor"}},
 		{name: "unread is not a yes", policy: refusal(500, "internal_server_error"), roles: []string{"stytch_admin"}, unread: true},
+		{name: "without a list of resources it is not a yes", policy: answer(200, map[string]any{"status_code": 200, "policy": map[string]any{"roles": []any{}}}), roles: []string{"stytch_admin"}, unread: true},
 		{name: "null is not a yes", policy: answer(200, map[string]any{"policy": nil}), roles: []string{"stytch_admin"}, unread: true},
 	}
 	for _, tt := range tests {

@@ -70,7 +70,7 @@ type PolicyUnreadError struct{ Err error }
 
 func (e *PolicyUnreadError) Error() string {
 	if e.Err == nil {
-		return "the project's RBAC policy was answered as null"
+		return "the project's RBAC policy, or its list of resources, was answered as null"
 	}
 	return "read the project's RBAC policy: " + e.Err.Error()
 }

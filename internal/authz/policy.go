@@ -160,7 +160,8 @@ func (a *Authorizer) readProjectPolicy(ctx context.Context) (*stytch.Policy, err
 	if err != nil {
 		return nil, &PolicyUnreadError{Err: err}
 	}
-	if answer.Policy == nil {
+	// Without the list of resources nothing may be concluded from what it does not list.
+	if answer.Policy == nil || answer.Policy.Resources == nil {
 		return nil, &PolicyUnreadError{}
 	}
 	return answer.Policy, nil

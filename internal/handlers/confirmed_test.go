@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"database/sql"
 	"net/http"
 	"net/url"
 	"strings"
@@ -32,50 +33,50 @@ func TestFormIsBoundToWhatItShowed(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
-		post   func(s *site, max, hiro someone) *answer
+		post   func(s *site, target, hiro someone) *answer
 		status int
 		denied int
 	}{
-		{"another person's form", func(s *site, max, _ someone) *answer {
-			form := s.signIn("ada@acme.example").confirmation(deleteAddress(max))
-			return s.signIn("hiro@acme.example").post(deleteAddress(max), form)
+		{"another person's form", func(s *site, target, _ someone) *answer {
+			form := s.signIn("ada@acme.example").confirmation(deleteAddress(target))
+			return s.signIn("hiro@acme.example").post(deleteAddress(target), form)
 		}, http.StatusForbidden, 1},
-		{"another member's form", func(s *site, max, hiro someone) *answer {
+		{"another member's form", func(s *site, target, hiro someone) *answer {
 			b := s.signIn("ada@acme.example")
-			return b.post(deleteAddress(max), b.confirmation(deleteAddress(hiro)))
+			return b.post(deleteAddress(target), b.confirmation(deleteAddress(hiro)))
 		}, http.StatusForbidden, 1},
-		{"the form of another action", func(s *site, max, _ someone) *answer {
+		{"the form of another action", func(s *site, target, _ someone) *answer {
 			b := s.signIn("ada@acme.example")
-			return b.post(deleteAddress(max), b.confirmation("/members/"+max.MemberID+"/password/require-reset"))
+			return b.post(deleteAddress(target), b.confirmation("/members/"+target.MemberID+"/password/require-reset"))
 		}, http.StatusForbidden, 1},
-		{"a form of another organization", func(s *site, max, _ someone) *answer {
+		{"a form of another organization", func(s *site, target, _ someone) *answer {
 			b := s.signIn("ada@acme.example")
-			form := b.confirmation(deleteAddress(max))
-			return s.signIn("olga@globex.example").post(deleteAddress(max), form)
+			form := b.confirmation(deleteAddress(target))
+			return s.signIn("olga@globex.example").post(deleteAddress(target), form)
 		}, http.StatusForbidden, 0}, // recorded as denied in that other organization
-		{"no form", func(s *site, max, _ someone) *answer {
-			return s.signIn("ada@acme.example").post(deleteAddress(max), url.Values{"reason": {"x"}})
+		{"no form", func(s *site, target, _ someone) *answer {
+			return s.signIn("ada@acme.example").post(deleteAddress(target), url.Values{"reason": {"x"}})
 		}, http.StatusForbidden, 1},
-		{"an hour old", func(s *site, max, _ someone) *answer {
+		{"an hour old", func(s *site, target, _ someone) *answer {
 			b := s.signIn("ada@acme.example")
-			form := b.confirmation(deleteAddress(max))
+			form := b.confirmation(deleteAddress(target))
 			for range 3 {
 				s.clock.add(21 * time.Minute)
 				b.get("/members") // still at work
 			}
-			return b.post(deleteAddress(max), form)
+			return b.post(deleteAddress(target), form)
 		}, http.StatusUnprocessableEntity, 0},
-		{"its own", func(s *site, max, _ someone) *answer {
+		{"its own", func(s *site, target, _ someone) *answer {
 			b := s.signIn("ada@acme.example")
-			return b.post(deleteAddress(max), b.confirmation(deleteAddress(max)))
+			return b.post(deleteAddress(target), b.confirmation(deleteAddress(target)))
 		}, http.StatusSeeOther, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
-			max, hiro := s.someone("max@acme.example"), s.someone("hiro@acme.example")
-			tt.post(s, max, hiro).wantStatus(tt.status)
+			target, hiro := s.someone("max@acme.example"), s.someone("hiro@acme.example")
+			tt.post(s, target, hiro).wantStatus(tt.status)
 			sent := 0
 			if tt.status == http.StatusSeeOther {
 				sent = 1
@@ -85,8 +86,8 @@ func TestFormIsBoundToWhatItShowed(t *testing.T) {
 			}
 			denied := 0
 			for _, action := range []audit.Action{audit.ActionDeletePassword, audit.ActionRequireReset} {
-				for _, ev := range s.events(max.OrganizationID, action) {
-					if ev.Outcome == audit.OutcomeDenied && ev.Target.ID == max.MemberID {
+				for _, ev := range s.events(target.OrganizationID, action) {
+					if ev.Outcome == audit.OutcomeDenied && ev.Target.ID == target.MemberID {
 						denied++
 					}
 				}
@@ -102,13 +103,13 @@ func TestFormIsBoundToWhatItShowed(t *testing.T) {
 func TestOldFormKeepsWhatWasTyped(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	max := s.someone("max@acme.example")
+	target := s.someone("max@acme.example")
 	b := s.signIn("ada@acme.example")
-	form := b.confirmation(deleteAddress(max))
+	form := b.confirmation(deleteAddress(target))
 	form.Set("reason", "")
 	form.Set("ticket", "HD-99")
 	form.Set("sign_out", "1")
-	doc := b.post(deleteAddress(max), form).wantStatus(http.StatusUnprocessableEntity).doc()
+	doc := b.post(deleteAddress(target), form).wantStatus(http.StatusUnprocessableEntity).doc()
 	if got, _ := doc.Find(`input[name=ticket]`).Attr("value"); got != "HD-99" {
 		t.Errorf("ticket = %q, want what was typed", got)
 	}
@@ -127,9 +128,9 @@ func TestOldFormKeepsWhatWasTyped(t *testing.T) {
 func TestAnswerAboutAnotherMemberIsNotShown(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	max := s.someone("max@acme.example")
+	target := s.someone("max@acme.example")
 	b := s.signIn("ada@acme.example")
-	for _, path := range []string{"/members/" + max.MemberID, deleteAddress(max), "/members/" + max.MemberID + "?view=raw"} {
+	for _, path := range []string{"/members/" + target.MemberID, deleteAddress(target), "/members/" + target.MemberID + "?view=raw"} {
 		s.faults(map[string]any{"endpoint": getEndpoint, "kind": "wrong_member"})
 		a := b.get(path).wantStatus(http.StatusNotFound)
 		if strings.Contains(a.body, "password/delete") {
@@ -142,9 +143,9 @@ func TestAnswerAboutAnotherMemberIsNotShown(t *testing.T) {
 func TestReceiptIsNotForEverybody(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	max := s.someone("max@acme.example")
+	target := s.someone("max@acme.example")
 	ada := s.signIn("ada@acme.example")
-	location := ada.post(deleteAddress(max), ada.confirmation(deleteAddress(max))).wantStatus(http.StatusSeeOther).Header.Get("Location")
+	location := ada.post(deleteAddress(target), ada.confirmation(deleteAddress(target))).wantStatus(http.StatusSeeOther).Header.Get("Location")
 	_, id, _ := strings.Cut(location, "operation=")
 	for email, want := range map[string]int{
 		"ada@acme.example": http.StatusOK, "audrey@acme.example": http.StatusOK, "hiro@acme.example": http.StatusForbidden,
@@ -161,11 +162,11 @@ func TestReceiptIsNotForEverybody(t *testing.T) {
 func TestReadThatDisagreesIsSaid(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	max := s.someone("max@acme.example")
+	target := s.someone("max@acme.example")
 	b := s.signIn("ada@acme.example")
-	form := b.confirmation(deleteAddress(max))
+	form := b.confirmation(deleteAddress(target))
 	s.faults(map[string]any{"endpoint": deleteEndpoint, "kind": "no_effect"})
-	location := b.post(deleteAddress(max), form).wantStatus(http.StatusSeeOther).Header.Get("Location")
+	location := b.post(deleteAddress(target), form).wantStatus(http.StatusSeeOther).Header.Get("Location")
 	page := b.get(location).wantStatus(http.StatusOK)
 	page.wantAlert("still shows the same password", "disagree")
 	if strings.Contains(page.status(), "Password deleted") {
@@ -177,16 +178,47 @@ func TestReadThatDisagreesIsSaid(t *testing.T) {
 func TestExpiredFormThatWasUsedLeadsToWhatItDid(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	max := s.someone("max@acme.example")
+	target := s.someone("max@acme.example")
 	b := s.signIn("ada@acme.example")
-	form := b.confirmation(deleteAddress(max))
-	done := b.post(deleteAddress(max), form).wantStatus(http.StatusSeeOther)
+	form := b.confirmation(deleteAddress(target))
+	done := b.post(deleteAddress(target), form).wantStatus(http.StatusSeeOther)
 	for range 3 {
 		s.clock.add(21 * time.Minute)
 		b.get("/members")
 	}
-	b.post(deleteAddress(max), form).wantStatus(http.StatusSeeOther).wantLocation(done.Header.Get("Location"))
+	b.post(deleteAddress(target), form).wantStatus(http.StatusSeeOther).wantLocation(done.Header.Get("Location"))
 	if n := len(s.calls(deleteEndpoint)); n != 1 {
 		t.Errorf("%d deletions upstream, want 1", n)
+	}
+}
+
+// The receipt's row is not proven; where it says otherwise than the audit, the
+// page says so.
+func TestForgedReceiptIsSaid(t *testing.T) {
+	t.Parallel()
+	for name, forge := range map[string]string{
+		"reason":  `UPDATE operations SET record = replace(record, 'laptop stolen', 'asked to')`,
+		"outcome": `UPDATE operations SET record = replace(record, '"outcome":"succeeded"', '"outcome":"failed"')`,
+		"actor":   `UPDATE operations SET record = replace(record, '"actor":{"member_id":"member-', '"actor":{"member_id":"member-x')`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			target := s.someone("max@acme.example")
+			b := s.signIn("ada@acme.example")
+			location := b.post(deleteAddress(target), b.confirmation(deleteAddress(target))).wantStatus(http.StatusSeeOther).Header.Get("Location")
+			_, id, _ := strings.Cut(location, "operation=")
+			if page := b.get("/operations/" + id); strings.Contains(page.body, "does not agree") {
+				t.Fatal("a true receipt is said to be forged")
+			}
+			err := s.db.Write(t.Context(), func(tx *sql.Tx) error {
+				_, err := tx.ExecContext(t.Context(), forge)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.signIn("audrey@acme.example").get("/operations/" + id).wantAlert("does not agree with the audit")
+		})
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/mail"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -184,6 +185,10 @@ func (s *Server) slowDown(c echo.Context, form loginForm, wait time.Duration) er
 // Without a record of it nobody comes in.
 func (s *Server) enter(c echo.Context, form loginForm, answer *stytch.AuthenticateResponse) error {
 	ctx := c.Request().Context()
+	if !answersTo(form, answer) {
+		// Somebody else's sign-in, mixed up on the way. Nobody gets it.
+		return &stytch.AnswerError{Status: answer.StatusCode, RequestID: answer.RequestID, Problem: "the answer is about another sign-in"}
+	}
 	acting, err := stytch.ActingToken(answer.SessionToken.Reveal())
 	if err != nil {
 		return &stytch.AnswerError{Status: answer.StatusCode, RequestID: answer.RequestID, Problem: "the session token is not one"}
@@ -214,6 +219,16 @@ func (s *Server) enter(c echo.Context, form loginForm, answer *stytch.Authentica
 		return s.turnAway(ctx, c, acting, fmt.Errorf("make session cookie: %w", err))
 	}
 	return c.Redirect(http.StatusSeeOther, orHome(form.returnPath))
+}
+
+// answersTo reports whether an answer is about the address and organization
+// that were typed; an organization has three names.
+func answersTo(form loginForm, answer *stytch.AuthenticateResponse) bool {
+	o := answer.Organization
+	return strings.EqualFold(answer.Member.EmailAddress, form.email) &&
+		slices.ContainsFunc([]string{o.OrganizationSlug, o.OrganizationID, o.OrganizationExternalID}, func(name string) bool {
+			return strings.EqualFold(name, form.organization)
+		})
 }
 
 // turnAway ends a session that nobody will use, as far as that can be done.

@@ -1,10 +1,14 @@
 package handlers_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"strings"
 	"testing"
@@ -12,6 +16,7 @@ import (
 
 	"orgconsole/internal/audit"
 	"orgconsole/internal/handlers"
+	"orgconsole/internal/stytch"
 )
 
 const wrongText = "Organization, email or password is wrong."
@@ -402,4 +407,40 @@ func TestSessionMinutesStayWithinWhatTheUpstreamTakes(t *testing.T) {
 			t.Errorf("for %s asked for %d minutes, want %d (error %v)", d, body.Minutes, want, err)
 		}
 	}
+}
+
+// A way to the upstream that mixes up two people's sign-ins lets neither in.
+func TestSomebodyElsesSignInIsNotTaken(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ada := s.someone("ada@acme.example")
+	to, err := url.Parse(s.upstream.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mixing := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(to)
+		if strings.HasSuffix(r.In.URL.Path, "/passwords/authenticate") {
+			body, err := json.Marshal(map[string]any{
+				"organization_id": ada.Organization, "email_address": ada.Email, "password": ada.Password, "session_duration_minutes": 480,
+			})
+			if err != nil {
+				t.Error(err)
+			}
+			r.Out.Body, r.Out.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		}
+	}})
+	t.Cleanup(mixing.Close)
+	info := s.sandbox.Info()
+	client, err := stytch.New(info.ProjectID, info.Secret, stytch.WithBaseURL(mixing.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mixed := s.with(t, func(d *handlers.Deps) { d.Stytch = client })
+	b := mixed.browser()
+	b.post("/login/password", loginForm(s.someone("max@acme.example"))).wantStatus(http.StatusBadGateway)
+	if len(b.cookies) != 0 {
+		t.Error("somebody else's session was handed out")
+	}
+	b.post("/login/password", loginForm(ada)).wantStatus(http.StatusSeeOther)
 }

@@ -156,7 +156,7 @@ func TestEveryOutcomeHasWords(t *testing.T) {
 	}
 	details := []string{
 		"", helpdesk.DetailAnswer, helpdesk.DetailReread, helpdesk.DetailStillThere, helpdesk.DetailChanged, helpdesk.DetailNoPassword,
-		helpdesk.DetailMemberGone, helpdesk.DetailNotSent, helpdesk.DetailNotAttempted, helpdesk.DetailStopped, helpdesk.DetailSession,
+		helpdesk.DetailMemberGone, helpdesk.DetailNotSent, helpdesk.DetailTooLate, helpdesk.DetailNotAttempted, helpdesk.DetailStopped, helpdesk.DetailSession,
 		helpdesk.DetailCredentials, helpdesk.DetailRefused, helpdesk.DetailRateLimited, helpdesk.DetailBadAnswer, helpdesk.DetailOtherMember,
 		helpdesk.DetailIDKept, helpdesk.DetailFault, helpdesk.DetailNoAnswer, helpdesk.DetailCheck, helpdesk.DetailForm,
 	}

@@ -65,11 +65,17 @@ func (s *Server) showOperation(c echo.Context) error {
 	if op.RootID != op.ID {
 		result.Links = append(result.Links, templates.Link{Text: "The operation it belongs to", URL: operationPath(op.RootID)})
 	}
-	timeline, err := s.timeline(ctx, a, op)
+	events, err := s.operationEvents(ctx, op)
 	if err != nil {
 		return err
 	}
 	page := s.page(c, "Operation")
+	if what := disagreement(op, events); what != "" {
+		page.Notices = append(page.Notices, templates.Notice{
+			Kind: templates.Bad, Title: "This receipt does not agree with the audit",
+			Text: "The audit has another " + what + ". The audit is the evidence; tell the operator of the console to run: console audit verify.",
+		})
+	}
 	page.Heading = operationName(op.Action).what
 	page.Lead = "Receipt of what " + personName(op.Actor) + " did at " + utc(op.CreatedAt)
 	r := resultOf(op)
@@ -81,7 +87,7 @@ func (s *Server) showOperation(c echo.Context) error {
 			Name: op.Target.Name, Email: op.Target.Email, ID: op.Target.MemberID, URL: memberPath(op.Target.MemberID),
 			Roles: op.Target.Roles, Self: op.Target.MemberID == a.Session.MemberID,
 		},
-		Groups: operationGroups(op), Timeline: timeline,
+		Groups: operationGroups(op), Timeline: s.timeline(ctx, a, events),
 	}))
 }
 
@@ -298,9 +304,9 @@ func sessionDead() error {
 	return &stytch.Error{Status: http.StatusNotFound, Type: stytch.ErrorTypeSessionNotFound}
 }
 
-// timeline lists the recorded events of an operation and its steps, in the
-// order they were recorded.
-func (s *Server) timeline(ctx context.Context, a *actor, op *helpdesk.Operation) ([]templates.Moment, error) {
+// operationEvents returns the recorded events of an operation and its steps,
+// in the order they were recorded.
+func (s *Server) operationEvents(ctx context.Context, op *helpdesk.Operation) ([]audit.Event, error) {
 	var events []audit.Event
 	for _, one := range append([]*helpdesk.Operation{op}, op.Steps...) {
 		more, err := s.audit.Operation(ctx, op.OrganizationID, one.ID)
@@ -310,6 +316,44 @@ func (s *Server) timeline(ctx context.Context, a *actor, op *helpdesk.Operation)
 		events = append(events, more...)
 	}
 	slices.SortFunc(events, func(x, y audit.Event) int { return cmp.Compare(x.Seq, y.Seq) })
+	return events, nil
+}
+
+// disagreement names what an operation's row says otherwise than its events.
+// The row is there for convenience and is not proven; the events are.
+func disagreement(op *helpdesk.Operation, events []audit.Event) string {
+	var outcome audit.Outcome
+	intents := 0
+	for _, ev := range events {
+		if ev.OperationID != op.ID {
+			continue
+		}
+		switch {
+		case ev.Target.ID != op.Target.MemberID:
+			return "member"
+		case ev.Reason != op.Reason || ev.Ticket != op.Ticket:
+			return "reason or ticket"
+		case ev.Phase == audit.PhaseIntent && ev.Actor.MemberID != op.Actor.MemberID:
+			return "actor"
+		}
+		if ev.Phase == audit.PhaseIntent {
+			intents++
+		}
+		if ev.Phase == audit.PhaseOutcome {
+			outcome = ev.Outcome
+		}
+	}
+	switch {
+	case intents != 1 && op.State != helpdesk.StateAsked:
+		return "number of intents"
+	case outcome != op.Outcome:
+		return "outcome"
+	}
+	return ""
+}
+
+// timeline words recorded events.
+func (s *Server) timeline(ctx context.Context, a *actor, events []audit.Event) []templates.Moment {
 	mayRead := s.looksLikeAuditor(ctx, a)
 	moments := make([]templates.Moment, 0, len(events))
 	for _, ev := range events {
@@ -325,7 +369,7 @@ func (s *Server) timeline(ctx context.Context, a *actor, op *helpdesk.Operation)
 		}
 		moments = append(moments, m)
 	}
-	return moments, nil
+	return moments
 }
 
 // looksLikeAuditor guesses whether links to the audit lead anywhere.

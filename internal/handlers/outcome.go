@@ -124,6 +124,8 @@ func failedText(op *helpdesk.Operation) string {
 		return "Your session had ended. Sign in, then try again."
 	case helpdesk.DetailCredentials:
 		return "The console's project credentials were refused. Tell the operator of the console."
+	case helpdesk.DetailTooLate:
+		return "The console was held up before it could send anything. Nothing was sent. Try again."
 	case helpdesk.DetailNotSent:
 		return "Stytch could not be reached. Nothing was sent."
 	case helpdesk.DetailStillThere:

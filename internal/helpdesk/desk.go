@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	// callTime is longer than the client's deadline for any call here, so an
-	// intent older than this has no call running.
+	// callTime is twice the client's deadline for any call here: a call is
+	// begun in the first half or not at all, so an intent older than this has
+	// no call running.
 	callTime = 20 * time.Second
 	// stepTime is how long a step may wait for the steps before it.
 	stepTime = 2 * time.Minute

@@ -33,12 +33,17 @@ type desk struct {
 	log   *audit.Log
 	mu    sync.Mutex
 	clock time.Time
+	jump  func() time.Duration // how far the clock is ahead just now
 }
 
 func (d *desk) now() time.Time {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.clock
+	clock, jump := d.clock, d.jump
+	d.mu.Unlock()
+	if jump != nil {
+		clock = clock.Add(jump())
+	}
+	return clock
 }
 
 func (d *desk) pass(by time.Duration) {
@@ -884,5 +889,27 @@ func TestFirstFinalOutcomeStands(t *testing.T) {
 	want := []string{"intent", "outcome unknown/upstream_fault", "outcome succeeded/re-read by system"}
 	if diff := cmp.Diff(want, d.events(op.ID)); diff != "" {
 		t.Errorf("audit (-want +got):\n%s", diff)
+	}
+}
+
+// TestNothingIsSentLate stops the process for a minute once its intent is on
+// disk: by then another may have settled it.
+func TestNothingIsSentLate(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	req := d.request()
+	d.jump = func() time.Duration {
+		var n int
+		if err := d.db.Reader().QueryRowContext(context.Background(), `SELECT count(*) FROM operations`).Scan(&n); err != nil {
+			t.Error(err)
+		}
+		return time.Duration(n) * time.Minute
+	}
+	op := d.delete(req)
+	if op.Outcome != audit.OutcomeFailed || op.Detail != helpdesk.DetailTooLate {
+		t.Errorf("outcome %s/%s, want failed/too_late", op.Outcome, op.Detail)
+	}
+	if got := d.up.count(epDelete); got != 0 {
+		t.Errorf("%d deletions sent, want none", got)
 	}
 }

@@ -28,6 +28,7 @@ const (
 	DetailNoPassword   = "no_password"         // the password was gone before we started; nothing sent
 	DetailMemberGone   = "member_gone"         // the member is deleted or not found
 	DetailNotSent      = "not_sent"            // the upstream could not be reached at all
+	DetailTooLate      = "too_late"            // the console was held up after its intent; nothing sent
 	DetailNotAttempted = "not_attempted"       // an earlier step did not succeed
 	DetailStopped      = "console_stopped"     // the console stopped before this step's turn
 	DetailSession      = "session_ended"       // the acting session is dead
