@@ -164,10 +164,10 @@ func testScreensDoing(t *testing.T, c *chromium) {
 	s := start(t)
 	tb := c.tab(t, s)
 	tb.signIn("org_admin")
-	max := s.control.stranger("max@acme.example")
+	target := s.control.stranger("max@acme.example")
 	paula := s.control.stranger("paula@acme.example")
 	tb.screens([]screen{
-		{name: "confirm", visit: at("/members/" + max.MemberID + "/password/delete"), want: 200},
+		{name: "confirm", visit: at("/members/" + target.MemberID + "/password/delete"), want: 200},
 		{name: "confirm-errors", want: 422, visit: func(tb *tab) *network.Response {
 			tb.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("main form").noValidate = true`))
 			return tb.load(chromedp.Click(button("Delete password")))
@@ -179,7 +179,7 @@ func testScreensDoing(t *testing.T, c *chromium) {
 			return tb.load(chromedp.Click(button("Delete password")))
 		}},
 		{name: "operation", visit: press(link("Receipt of this operation")), want: 200},
-		{name: "confirm-already-deleted", visit: at("/members/" + max.MemberID + "/password/delete"), want: 200},
+		{name: "confirm-already-deleted", visit: at("/members/" + target.MemberID + "/password/delete"), want: 200},
 		{name: "result-unknown", want: 200, visit: func(tb *tab) *network.Response {
 			s.control.fault(fault{Endpoint: epDeletePassword, Kind: "bad_gateway_html", Times: 1})
 			tb.open("/members/" + paula.MemberID + "/password/delete")
@@ -203,18 +203,18 @@ func testScreensTrouble(t *testing.T, c *chromium) {
 	desk.screens([]screen{
 		{name: "forbidden", visit: at("/audit"), want: 403},
 	})
-	max := s.control.stranger("max@acme.example")
+	target := s.control.stranger("max@acme.example")
 	auditor := c.tab(t, s)
 	auditor.signIn("auditor")
 	auditor.screens([]screen{
-		{name: "confirm-forbidden", visit: at("/members/" + max.MemberID + "/password/delete"), want: 200},
+		{name: "confirm-forbidden", visit: at("/members/" + target.MemberID + "/password/delete"), want: 200},
 	})
 	s.control.switches(map[string]any{"cross_org_passwords": true})
 	admin := c.tab(t, s)
 	admin.signIn("org_admin")
 	admin.screens([]screen{
 		{name: "result-cross-org", want: 200, visit: func(tb *tab) *network.Response {
-			tb.open("/members/" + max.MemberID + "/password/delete")
+			tb.open("/members/" + target.MemberID + "/password/delete")
 			tb.fill("Reason", "Phished")
 			return tb.load(chromedp.Click(button("Delete password")))
 		}},

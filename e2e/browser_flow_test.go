@@ -46,7 +46,7 @@ func testMainFlowWithoutScript(t *testing.T, c *chromium) {
 func mainFlow(t *testing.T, c *chromium, options ...tabOption) {
 	t.Helper()
 	s := start(t)
-	max := s.control.stranger("max@acme.example")
+	target := s.control.stranger("max@acme.example")
 	tb := c.tab(t, s, options...)
 
 	admin := tb.signIn("org_admin")
@@ -56,11 +56,11 @@ func mainFlow(t *testing.T, c *chromium, options ...tabOption) {
 	if got := tb.text(".side"); !strings.Contains(got, admin.Name) {
 		t.Errorf("the side does not name %s: %s", admin.Name, got)
 	}
-	tb.fill("Search", max.Email)
+	tb.fill("Search", target.Email)
 	tb.load(chromedp.Click(button("Apply")))
-	tb.load(chromedp.Click(link(max.Name)))
-	if got := tb.text("h1"); got != max.Name {
-		t.Fatalf("the member's page is headed %q, want %q", got, max.Name)
+	tb.load(chromedp.Click(link(target.Name)))
+	if got := tb.text("h1"); got != target.Name {
+		t.Fatalf("the member's page is headed %q, want %q", got, target.Name)
 	}
 	if got := tb.fact("Password"); got != "set" {
 		t.Errorf("before: the password reads %q, want set", got)
@@ -71,7 +71,7 @@ func mainFlow(t *testing.T, c *chromium, options ...tabOption) {
 		t.Fatalf("the confirmation is headed %q", got)
 	}
 	confirmation := tb.text("main")
-	for _, want := range []string{max.Name, max.Email, max.MemberID, "stytch_member", "3 sessions are open"} {
+	for _, want := range []string{target.Name, target.Email, target.MemberID, "stytch_member", "3 sessions are open"} {
 		if !strings.Contains(confirmation, want) {
 			t.Errorf("the confirmation does not say %q:\n%s", want, confirmation)
 		}
@@ -101,7 +101,7 @@ func mainFlow(t *testing.T, c *chromium, options ...tabOption) {
 	if n := len(s.control.journal(mark, epDeletePassword)); n != 1 {
 		t.Errorf("%d DELETEs upstream, want 1", n)
 	}
-	if open := s.control.member(max.MemberID).Sessions; len(open) != 0 {
+	if open := s.control.member(target.MemberID).Sessions; len(open) != 0 {
 		t.Errorf("%d sessions are still open", len(open))
 	}
 
@@ -110,7 +110,7 @@ func mainFlow(t *testing.T, c *chromium, options ...tabOption) {
 		t.Errorf("the receipt does not say why: %s", got)
 	}
 	tb.load(chromedp.Click(link("Audit")))
-	if got := tb.text("table.audit"); !strings.Contains(got, "INC-4711") || !strings.Contains(got, max.Email) || !strings.Contains(got, admin.Email) {
+	if got := tb.text("table.audit"); !strings.Contains(got, "INC-4711") || !strings.Contains(got, target.Email) || !strings.Contains(got, admin.Email) {
 		t.Errorf("the audit does not say who, what and why: %s", got)
 	}
 	tb.load(chromedp.Click(button("Sign out")))

@@ -39,7 +39,7 @@ func (tb *tab) tabTo(selector string) {
 // testKeyboard signs in, finds a member and deletes the password without a pointer.
 func testKeyboard(t *testing.T, c *chromium) {
 	s := start(t)
-	admin, max := s.person("org_admin"), s.control.stranger("max@acme.example")
+	admin, target := s.person("org_admin"), s.control.stranger("max@acme.example")
 	tb := c.tab(t, s)
 	tb.open("/login")
 
@@ -67,7 +67,7 @@ func testKeyboard(t *testing.T, c *chromium) {
 		t.Fatalf("signing in leads to %q", got)
 	}
 	tb.tabTo("#q")
-	tb.do(chromedp.KeyEvent(max.Email))
+	tb.do(chromedp.KeyEvent(target.Email))
 	tb.load(chromedp.KeyEvent(kb.Enter))
 	tb.tabTo("tbody th a")
 	tb.load(chromedp.KeyEvent(kb.Enter))
@@ -85,17 +85,17 @@ func testKeyboard(t *testing.T, c *chromium) {
 	if got := tb.text(".result"); !strings.Contains(got, "Password deleted") || !strings.Contains(got, "Every device is signed out") {
 		t.Errorf("the result: %s", got)
 	}
-	if got := s.control.member(max.MemberID).Member.PasswordID; got != "" {
+	if got := s.control.member(target.MemberID).Member.PasswordID; got != "" {
 		t.Errorf("the password is still there: %s", got)
 	}
 
 	// The raw view is a dialog: Escape leaves it, and so does its button.
-	tb.open("/members/" + max.MemberID + "?view=raw")
+	tb.open("/members/" + target.MemberID + "?view=raw")
 	if !eval[bool](tb, `document.querySelector("dialog").matches(":modal")`) {
 		t.Error("the raw view is not modal")
 	}
 	tb.load(chromedp.KeyEvent(kb.Escape))
-	if got := tb.path(); got != "/members/"+max.MemberID {
+	if got := tb.path(); got != "/members/"+target.MemberID {
 		t.Errorf("Escape leads from the raw view to %s", got)
 	}
 

@@ -47,15 +47,15 @@ func testOnce(t *testing.T, c *chromium) { once(t, c) }
 // testOnceWithoutScript: nothing of that rests on the script that disables the button.
 func testOnceWithoutScript(t *testing.T, c *chromium) { once(t, c, withoutScript) }
 
-func once(t *testing.T, c *chromium, options ...tabOption) { //nolint:thelper // it is the test
+func once(t *testing.T, c *chromium, options ...tabOption) {
 	s := start(t)
 	tb := c.tab(t, s, options...)
 	tb.signIn("org_admin")
-	max := s.control.stranger("max@acme.example")
+	target := s.control.stranger("max@acme.example")
 	// A slow upstream leaves time for the second click.
 	s.control.fault(fault{Endpoint: epDeletePassword, Kind: "latency", Duration: "300ms"})
 
-	tb.confirm(max.MemberID)
+	tb.confirm(target.MemberID)
 	mark := s.control.mark()
 	one := func(when string) {
 		t.Helper()

@@ -64,7 +64,7 @@ func newChromium(t *testing.T) *chromium {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
-	//nolint:usetesting // the browser must outlive the test's own context, which ends before its cleanups.
+	// The browser must outlive the test's own context, which ends before its cleanups.
 	allocator, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancel := chromedp.NewContext(allocator, chromedp.WithErrorf(func(string, ...any) {}))
 	t.Cleanup(func() {
@@ -165,7 +165,7 @@ func (tb *tab) note(ev any) {
 		if r := tb.requests[ev.RequestID]; r != nil {
 			r.status, r.cached = ev.Response.Status, ev.Response.FromDiskCache
 		}
-		if ev.Response.Status >= 400 && !(ev.Type == network.ResourceTypeDocument && tb.expected[ev.Response.Status]) {
+		if ev.Response.Status >= 400 && (ev.Type != network.ResourceTypeDocument || !tb.expected[ev.Response.Status]) {
 			tb.troubles = append(tb.troubles, fmt.Sprintf("%d from %s", ev.Response.Status, ev.Response.URL))
 		}
 	case *network.EventRequestServedFromCache:
