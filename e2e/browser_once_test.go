@@ -115,8 +115,12 @@ func testWeight(t *testing.T, c *chromium) {
 	eventually(t, stepTime, "every request is answered", func() bool {
 		tb.mu.Lock()
 		defer tb.mu.Unlock()
-		for _, w := range tb.requests {
-			if !w.done {
+		for id, w := range tb.requests {
+			switch {
+			case strings.HasSuffix(w.url, "/favicon.ico"):
+				// /healthz names no icon, so the browser looks for one, and may give up on it without a word.
+				delete(tb.requests, id)
+			case !w.done:
 				return false
 			}
 		}

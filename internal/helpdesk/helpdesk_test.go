@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -751,9 +752,9 @@ func TestSignOut(t *testing.T) {
 				}
 				return ok
 			}
-			endedFirst := false
+			var endedFirst atomic.Bool
 			d.up.fault(epRevoke, func(w http.ResponseWriter, r *http.Request) {
-				endedFirst = ended()
+				endedFirst.Store(ended())
 				if tt.answer != nil {
 					tt.answer(w, r)
 					return
@@ -767,8 +768,8 @@ func TestSignOut(t *testing.T) {
 			if err != nil || confirmed != tt.confirmed || d.up.count(epRevoke) != tt.calls {
 				t.Errorf("SignOut = %v, %v after %d calls; want %v after %d", confirmed, err, d.up.count(epRevoke), tt.confirmed, tt.calls)
 			}
-			if !endedFirst || !ended() {
-				t.Errorf("refused here before Stytch was asked: %v, and now: %v; want both", endedFirst, ended())
+			if !endedFirst.Load() || !ended() {
+				t.Errorf("refused here before Stytch was asked: %v, and now: %v; want both", endedFirst.Load(), ended())
 			}
 			if got := d.up.header(epRevoke).Get("X-Stytch-Member-Session"); got != "" {
 				t.Errorf("signing oneself out carried the acting session header %q", got)
