@@ -222,3 +222,23 @@ func TestForgedReceiptIsSaid(t *testing.T) {
 		})
 	}
 }
+
+// Where nothing but a password is allowed, deleting it is said to lock out.
+func TestLastWayInIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	lou := s.someone("lou@keystone.test")
+	b := s.signIn("kay@keystone.test")
+	page := b.get(deleteAddress(lou)).wantStatus(http.StatusOK)
+	const warning = "The password is their last way in"
+	if !strings.Contains(page.body, warning) {
+		t.Error("the confirmation does not warn")
+	}
+	if ada := s.signIn("ada@acme.example").get(deleteAddress(s.someone("max@acme.example"))); strings.Contains(ada.body, warning) {
+		t.Error("it warns where there are other ways")
+	}
+	done := b.post(deleteAddress(lou), b.confirmation(deleteAddress(lou))).wantStatus(http.StatusSeeOther)
+	if after := b.get(done.Header.Get("Location")).wantStatus(http.StatusOK); !strings.Contains(after.body, "no other way to sign in") {
+		t.Error("the result does not say what to tell the caller")
+	}
+}

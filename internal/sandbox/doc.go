@@ -8,7 +8,7 @@
 //
 // Everything seeded follows from [Options.Seed]: ids, names, passwords, credentials. The organization acme has
 // [Options.OrgSize] members that are not deleted; globex has a dozen; initech does not allow passwords; northwind demands
-// a second factor. [Info.People] are the people to sign in as; GET /_sandbox/people lists these and all others worth
+// a second factor; keystone allows only passwords. [Info.People] are the people to sign in as; GET /_sandbox/people lists these and all others worth
 // trying: locked, pending, invited, deleted, without a password, with a hostile name, with every field filled, with each
 // source of a role, and so on, with their passwords.
 //

@@ -41,8 +41,8 @@ func (s *Sandbox) seed(opts Options) error {
 	now := s.nowUTC()
 	pool := people()
 	p.pool, p.stride = pool, stride(len(pool))
-	sizes := map[string]int{slugAcme: opts.OrgSize, slugGlobex: 12, slugInitech: 5, slugNorthwind: 5}
-	for i, build := range []func(idMaker) *organizationJSON{acme, globex, initech, northwind} {
+	sizes := map[string]int{slugAcme: opts.OrgSize, slugGlobex: 12, slugInitech: 5, slugNorthwind: 5, slugKeystone: 5}
+	for i, build := range []func(idMaker) *organizationJSON{acme, globex, initech, northwind, keystone} {
 		o := &organization{index: i, json: build(s.ids)}
 		size := sizes[o.json.OrganizationSlug]
 		hand := handwritten(o.json.OrganizationSlug)

@@ -8,6 +8,7 @@ const (
 	slugGlobex    = "globex"    // small, its defaults untouched: every method allowed
 	slugInitech   = "initech"   // does not allow passwords
 	slugNorthwind = "northwind" // demands a second factor of everybody
+	slugKeystone  = "keystone"  // allows nothing but passwords
 )
 
 const (
@@ -16,6 +17,7 @@ const (
 	domainGlobex    = "globex.example"
 	domainInitech   = "initech.test"
 	domainNorthwind = "northwind.test"
+	domainKeystone  = "keystone.test"
 )
 
 // organizationNamed has the defaults of a new organization.
@@ -90,5 +92,11 @@ func initech(ids idMaker) *organizationJSON {
 func northwind(ids idMaker) *organizationJSON {
 	o := organizationNamed(ids, slugNorthwind, "Northwind", domainNorthwind)
 	o.MFAPolicy = "REQUIRED_FOR_ALL"
+	return o
+}
+
+func keystone(ids idMaker) *organizationJSON {
+	o := organizationNamed(ids, slugKeystone, "Keystone", domainKeystone)
+	o.AuthMethods, o.AllowedAuthMethods = "RESTRICTED", []string{"password"}
 	return o
 }

@@ -20,7 +20,7 @@ func acmeOthers() []handmade {
 		{name: "John Smithson", email: "john.smithson@acme.example", note: "looks like jon.smithson"},
 		{name: "Maria Silvestri", email: "maria.silvestri@acme.example", note: "looks like maria.silvestri2", sessions: 1},
 		{name: "Maria Silvestri", email: "maria.silvestri2@acme.example", note: "looks like maria.silvestri"},
-		{name: "Paula Onley", email: "paula@acme.example", note: "the password is the only way in", sessions: 1},
+		{name: "Paula Onley", email: "paula@acme.example", note: "has never used another way in than the password", sessions: 1},
 		{name: "Mina Faraday", email: "mina@acme.example", note: "needs a second factor: authenticator app or phone", build: func(b *maker) {
 			b.totp()
 			b.phone("+15005550006")

@@ -38,8 +38,10 @@ func handwritten(slug string) []handmade {
 		return globexPeople()
 	case slugInitech:
 		return initechPeople()
-	default:
+	case slugNorthwind:
 		return northwindPeople()
+	default:
+		return keystonePeople()
 	}
 }
 
@@ -87,6 +89,15 @@ func northwindPeople() []handmade {
 		{name: "Tom Totp", email: "tom@northwind.test", note: "the organization demands a second factor; an authenticator app is enrolled", build: func(b *maker) {
 			b.totp()
 		}},
+	}
+}
+
+func keystonePeople() []handmade {
+	return []handmade{
+		{name: "Kay Marsh", email: "kay@keystone.test", note: "org admin where nothing but passwords is allowed", build: func(b *maker) {
+			b.role(roleAdmin, direct())
+		}},
+		{name: "Lou Solo", email: "lou@keystone.test", note: "the password is the only way in", sessions: 2},
 	}
 }
 
