@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/singleflight"
 
 	"orgconsole/internal/audit"
 	"orgconsole/internal/authz"
@@ -65,6 +66,7 @@ type Desk struct {
 	mu       sync.Mutex               // guards flights
 	flights  map[string]chan struct{} // operation id → closed when it has landed
 	failures *failureCounter
+	signOuts singleflight.Group // by session hash
 }
 
 // New returns a Desk. Call Run to have it settle what is left unknown.

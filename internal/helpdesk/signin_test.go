@@ -2,6 +2,9 @@ package helpdesk_test
 
 import (
 	"net/http"
+	"runtime"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -113,4 +116,49 @@ func TestFailedSignInsAreCounted(t *testing.T) {
 	if single, _ := list(); single != 11 {
 		t.Errorf("the next minute: %d singly, want 11", single)
 	}
+}
+
+func TestTwoSignOutsAtOnceRevokeOnce(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	entered, release := make(chan struct{}), make(chan struct{})
+	d.up.fault(epRevoke, func(w http.ResponseWriter, _ *http.Request) {
+		close(entered)
+		<-release
+		d.up.answer(w, epRevoke)
+	})
+	var wg sync.WaitGroup
+	signOut := func() {
+		if confirmed, err := d.SignOut(t.Context(), d.actor(), d.now().Add(time.Hour)); !confirmed || err != nil {
+			t.Errorf("SignOut = %v, %v; want it confirmed in every window", confirmed, err)
+		}
+	}
+	wg.Go(signOut)
+	<-entered
+	for range 4 {
+		wg.Go(signOut)
+	}
+	for limit := time.Now().Add(10 * time.Second); waitingSignOuts() < 4; runtime.Gosched() {
+		if time.Now().After(limit) {
+			t.Error("the other windows do not wait for the first")
+			break
+		}
+	}
+	close(release)
+	wg.Wait()
+	if got := d.up.count(epRevoke); got != 1 {
+		t.Errorf("%d revocations sent, want 1", got)
+	}
+}
+
+// waitingSignOuts counts the goroutines that wait for somebody else's sign-out.
+func waitingSignOuts() int {
+	all := make([]byte, 4<<20)
+	n := 0
+	for stack := range strings.SplitSeq(string(all[:runtime.Stack(all, true)]), "\n\n") {
+		if strings.Contains(stack, "singleflight.(*Group).Do(") && strings.Contains(stack, "sync.(*WaitGroup).Wait(") {
+			n++
+		}
+	}
+	return n
 }

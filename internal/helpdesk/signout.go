@@ -16,6 +16,13 @@ import (
 // says that the upstream knows. An error means the store failed and nothing
 // was ended.
 func (d *Desk) SignOut(ctx context.Context, actor Actor, expires time.Time) (confirmed bool, err error) {
+	// A double click is one sign-out.
+	done, err, _ := d.signOuts.Do(actor.Acting.Hash(), func() (any, error) { return d.signOut(ctx, actor, expires) })
+	confirmed, _ = done.(bool)
+	return confirmed, err
+}
+
+func (d *Desk) signOut(ctx context.Context, actor Actor, expires time.Time) (confirmed bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), operationTime)
 	defer cancel()
 	op := d.newOperation(actor, Request{OperationID: d.NewOperationID(), TargetID: actor.MemberID}, audit.ActionSignOut)
