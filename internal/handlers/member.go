@@ -247,11 +247,16 @@ func (s *Server) cannotDelete(ctx context.Context, a *actor, read *memberRead) (
 		}
 		return fmt.Sprintf("No password set: already deleted %s by %s.", last.SettledAt.UTC().Format("2006-01-02 15:04 UTC"), personName(last.Actor)), links, nil
 	}
+	return s.mayNotDelete(ctx, a, m), nil, nil
+}
+
+// mayNotDelete names the permission that is missing for a member's password, or nothing.
+func (s *Server) mayNotDelete(ctx context.Context, a *actor, m stytch.Member) string {
 	policy, err := s.policy(ctx, a.Session)
 	if err == nil && !policy.MayMember(a.Session, m.MemberID, authz.MemberDeletePassword(), authz.SelfDeletePassword()) {
-		return missingPermission(authz.MemberDeletePassword(), policy), nil, nil
+		return missingPermission(authz.MemberDeletePassword(), policy)
 	}
-	return "", nil, nil
+	return ""
 }
 
 func missingPermission(p authz.Permission, policy *authz.Policy) string {

@@ -178,7 +178,7 @@ func memberFull() templates.Member {
 
 func confirm() templates.ConfirmForm {
 	return templates.ConfirmForm{
-		Action: memberURL + "/password/delete", Token: "v1.signed.token", CancelURL: memberURL,
+		Button: "Delete password", Action: memberURL + "/password/delete", Token: "v1.signed.token", CancelURL: memberURL,
 		Reason:    templates.Field{Required: true, Hint: "Kept in the audit log."},
 		Ticket:    templates.Field{Hint: "Like HELP-1234. May stay empty."},
 		SignOut:   templates.Check{Offered: true, Hint: "Ends the 3 open sessions."},
@@ -186,10 +186,10 @@ func confirm() templates.ConfirmForm {
 	}
 }
 
-func confirmation() templates.DeletePassword {
+func confirmation() templates.Confirm {
 	p := page("Delete password")
 	p.Crumbs = []templates.Link{{Text: "Members", URL: "/members"}, {Text: "Marisol Ruiz", URL: memberURL}}
-	return templates.DeletePassword{
+	return templates.Confirm{
 		Page: p, Person: somebody(),
 		Effects:  []string{"The password is deleted at once. It cannot be brought back.", "It ends no session, and no mail is sent by it.", "It is recorded in the audit log under your name."},
 		Ways:     []string{"single sign-on (Okta)", "email magic link"},
@@ -303,11 +303,11 @@ func samples() []sample {
 	cannot := confirmation()
 	cannot.Disabled = &templates.Notice{Kind: templates.Info, Title: "No password is set", Text: "Already deleted 10:32 UTC by Ada Admin.", Links: []templates.Link{{Text: "Receipt", URL: "/operations/0199-op"}}}
 
-	reset := templates.RequireReset{
+	reset := templates.Confirm{
 		Page: page("Require password reset"), Person: somebody(), WaysNote: "None.", Form: confirm(),
 		Effects: []string{"The password of marisol.ruiz@acme.example stops working in every organization of the project."},
 	}
-	reset.Form.SignOut = templates.Check{}
+	reset.Form.SignOut, reset.Form.Button = templates.Check{}, "Require password reset"
 
 	raw := memberFull()
 	raw.Raw = &templates.Raw{JSON: "{\n  \"member_id\": \"member-test-32fc5024\",\n  \"name\": \"Marisol Ruiz\"\n}", RequestID: "request-id-test-2", CloseURL: memberURL}
@@ -329,10 +329,10 @@ func samples() []sample {
 		{"member-full", templates.MemberPage(memberFull())},
 		{"member-raw", templates.MemberPage(raw)},
 		{"member-bare", templates.MemberPage(templates.Member{Page: page("nobody@acme.example")})},
-		{"delete-password", templates.DeletePasswordPage(confirmation())},
-		{"delete-password-refused", templates.DeletePasswordPage(refused)},
-		{"delete-password-disabled", templates.DeletePasswordPage(cannot)},
-		{"require-reset", templates.RequireResetPage(reset)},
+		{"delete-password", templates.ConfirmPage(confirmation())},
+		{"delete-password-refused", templates.ConfirmPage(refused)},
+		{"delete-password-disabled", templates.ConfirmPage(cannot)},
+		{"require-reset", templates.ConfirmPage(reset)},
 		{"operation", templates.OperationPage(operation())},
 		{"operation-bare", templates.OperationPage(templates.Operation{Page: page("Delete password"), Result: templates.Result{Kind: templates.Warn, Title: "Delete password: outcome unknown", Text: "The member is read again every 15 seconds.", Retry: retry()}})},
 		{"audit-full", templates.AuditPage(auditFull())},

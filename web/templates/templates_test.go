@@ -295,12 +295,12 @@ func TestHostileText(t *testing.T) {
 			unname(v.Rules)
 			return templates.MemberPage(v)
 		}),
-		"delete-password": hostilePage(func(v templates.DeletePassword) templ.Component {
+		"delete-password": hostilePage(func(v templates.Confirm) templ.Component {
 			v.Disabled = nil
-			return templates.DeletePasswordPage(v)
+			return templates.ConfirmPage(v)
 		}),
-		"delete-password-disabled": hostilePage(templates.DeletePasswordPage),
-		"require-reset":            hostilePage(func(v templates.RequireReset) templ.Component { v.Disabled = nil; return templates.RequireResetPage(v) }),
+		"delete-password-disabled": hostilePage(templates.ConfirmPage),
+		"require-reset":            hostilePage(func(v templates.Confirm) templ.Component { v.Disabled = nil; return templates.ConfirmPage(v) }),
 		"operation":                hostilePage(func(v templates.Operation) templ.Component { unname(v.Groups); return templates.OperationPage(v) }),
 		"audit":                    hostilePage(func(v templates.Audit) templ.Component { v.Problem = nil; return templates.AuditPage(v) }),
 		"audit-event":              hostilePage(func(v templates.AuditEvent) templ.Component { unname(v.Groups); return templates.AuditEventPage(v) }),

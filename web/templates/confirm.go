@@ -1,7 +1,8 @@
 package templates
 
-// DeletePassword is the confirmation of a deletion.
-type DeletePassword struct {
+// Confirm names a member and what will happen to them, and asks for a reason.
+// Every operation on a member is confirmed on it.
+type Confirm struct {
 	Page     Page
 	Person   Person
 	Effects  []string // what will happen
@@ -17,6 +18,7 @@ type DeletePassword struct {
 // ConfirmForm posts form, reason, ticket, sign_out and send_reset.
 type ConfirmForm struct {
 	Action    string
+	Button    string
 	Token     string // what was shown, signed; the field "form"
 	CancelURL string
 	Reason    Field
