@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/a-h/templ"
@@ -18,6 +19,14 @@ type Page struct {
 	Demo    bool      // shows the demo banner
 	Notices []Notice  // above everything else
 	Build   string    // version, in the footer
+	Session *SessionLife
+}
+
+// SessionLife is how long a session still lasts: nil when signed out.
+type SessionLife struct {
+	IdleSeconds int // without another request
+	EndSeconds  int // for good
+	EndsAt      Time
 }
 
 // NavItem is an entry of the side navigation. Icon is one of: members, audit.
@@ -32,6 +41,10 @@ type Actor struct {
 	URL          string // their own member page
 	Roles        []string
 	Organization string
+
+	// Impersonator is who is signed in as this person. Non-empty puts a banner
+	// on the page.
+	Impersonator string
 }
 
 // Kind is how a result or fact is coloured and announced.
@@ -181,6 +194,11 @@ func (p Page) heading() string {
 func (p Page) documentTitle() string { return p.Title + " · Org Console" }
 
 func (a Actor) name() string { return firstNonEmpty(a.Name, a.Email) }
+
+// minutes is how long an idle page lasts, in whole minutes.
+func (l SessionLife) minutes() string { return strconv.Itoa((l.IdleSeconds + 30) / 60) }
+
+func (p Page) impersonated() bool { return p.Actor != nil && p.Actor.Impersonator != "" }
 
 func (p Person) title() string { return firstNonEmpty(p.Name, p.Email, p.ID) }
 

@@ -86,8 +86,14 @@ func checkPage(t *testing.T, doc *goquery.Document) {
 		}
 	})
 	signedIn := doc.Find("nav[aria-label=Main]").Length() == 1
-	if got := doc.Find("form[method=post][action='/logout'] button").Text(); (got == "Sign out") != signedIn {
-		t.Errorf("sign-out button %q, signed in %v", got, signedIn)
+	out := doc.Find("form[method=post][action='/logout'] button")
+	out.Each(func(_ int, s *goquery.Selection) {
+		if got := s.Text(); got != "Sign out" {
+			t.Errorf("sign-out button %q", got)
+		}
+	})
+	if wants := doc.Find(".impersonation").Length(); out.Length() < 1 == signedIn || signedIn && out.Length() != 1+wants {
+		t.Errorf("%d sign-out buttons, signed in %v, banners %d", out.Length(), signedIn, wants)
 	}
 	if doc.Find("a.skip[href='#main']").Length() != 1 || doc.Find("main#main").Length() != 1 {
 		t.Error("no way to skip to the content")
