@@ -16,7 +16,7 @@ type Login struct {
 	Code      bool   // a code by email
 	More      bool   // asks for the organization's other ways
 	Ways      []Link // single sign-on and the like, which start with a GET
-	NoWay     string // why nothing is offered
+	NoWay     string // why nothing is offered; the break-glass form may be
 
 	FindURL, ForgotURL, OtherURL string // empty ones are not shown
 
@@ -31,6 +31,8 @@ func (v Login) password() bool { return v.Password || !v.Chosen }
 
 // form reports whether there is anything to type, the break-glass form aside.
 func (v Login) form() bool { return v.password() || v.Link || v.Code }
+
+func (v Login) emergency() bool { return v.Chosen && v.Emergency && !v.password() }
 
 // action is where the form goes without a button's own address: where its
 // first button goes.

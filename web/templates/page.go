@@ -26,7 +26,7 @@ type Page struct {
 type SessionLife struct {
 	IdleSeconds int // without another request
 	EndSeconds  int // for good
-	EndsAt      Time
+	EndsAt      Time // its text says UTC
 }
 
 // NavItem is an entry of the side navigation. Icon is one of: members, audit.

@@ -60,9 +60,9 @@ type StepChoice struct {
 	URL, Button string
 }
 
-// card reports whether there is anything but choices and smaller forms.
+// card reports whether there is more than words above the choices.
 func (v SignInStep) card() bool {
-	return len(v.Text) > 0 || len(v.Facts) > 0 || v.QR != nil || len(v.Codes) > 0 || v.Form != nil
+	return len(v.Facts) > 0 || v.QR != nil || len(v.Codes) > 0 || v.Form != nil || len(v.Others) > 0 && len(v.Choices) == 0
 }
 
 func (q QR) image() string {
