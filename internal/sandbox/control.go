@@ -261,16 +261,3 @@ func (s *Sandbox) controlSetSwitches(params map[string]string, r *http.Request) 
 	s.project.mu.Unlock()
 	return s.controlSwitches(params, r)
 }
-
-func (s *Sandbox) controlOutbox(map[string]string, *http.Request) (any, error) {
-	s.project.mu.RLock()
-	defer s.project.mu.RUnlock()
-	return map[string]any{"mails": append([]mail{}, s.project.outbox...)}, nil
-}
-
-func (s *Sandbox) controlClearOutbox(map[string]string, *http.Request) (any, error) {
-	s.project.mu.Lock()
-	defer s.project.mu.Unlock()
-	s.project.outbox = nil
-	return map[string]any{"mails": []mail{}}, nil
-}

@@ -3,8 +3,6 @@ package sandbox
 import (
 	"crypto/subtle"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +22,6 @@ const (
 const (
 	failuresToLock = 10
 	lockDuration   = time.Hour
-	istLifetime    = 10 * time.Minute
 )
 
 // passwordHashes holds the hash of each password that was set or tried, by password id.
@@ -96,18 +93,20 @@ func authenticatePassword(c *call) (answer, error) {
 		return nil, err
 	}
 	if !right || again.json.MemberPasswordID != m.json.MemberPasswordID {
-		if !c.dry {
-			p.update(ref, c.countFailure)
-		}
-		return nil, fail(http.StatusUnauthorized, "unauthorized_credentials", "The email address or the password is wrong.")
+		return nil, c.wrong(ref, errWrongPassword())
 	}
 	if again.resetRequired {
 		return nil, fail(http.StatusBadRequest, "member_reset_password", "The member has to reset the password first.")
 	}
-	if again.failures > 0 && !c.dry {
-		again = p.update(ref, func(m *member) { m.failures = 0 })
+	h, err := c.held(ref, in.sessionInput)
+	if err != nil {
+		return nil, err
 	}
-	return c.signIn(ref, again, in.sessionInput, key)
+	return c.prove(ref, h, key, c.factor(methodPassword, "knowledge"))
+}
+
+func errWrongPassword() error {
+	return fail(http.StatusUnauthorized, "unauthorized_credentials", "The email address or the password is wrong.")
 }
 
 // passwordCandidate finds the member who signs in, as far as a password can matter. It needs project.mu.
@@ -119,23 +118,20 @@ func (c *call) passwordCandidate(organizationID, email string) (rowRef, *member,
 	ref, m, ok := c.project.memberByEmail(o, email)
 	switch {
 	case !ok && c.project.switches.enumerationProtection:
-		return rowRef{}, nil, fail(http.StatusUnauthorized, "unauthorized_credentials", "The email address or the password is wrong.")
+		return rowRef{}, nil, errWrongPassword()
 	case !ok:
 		return rowRef{}, nil, errMemberNotFound()
-	case m.locked(c.now()):
-		return rowRef{}, nil, fail(http.StatusTooManyRequests, "user_lock_limit_reached",
-			"The member is locked after too many failed attempts.")
-	case !o.allowsPassword() && !m.json.IsBreakglass:
-		return rowRef{}, nil, fail(http.StatusBadRequest, "operation_restricted_by_organization_auth_methods",
-			"The organization does not allow passwords.")
-	case m.json.MemberPasswordID == "":
+	}
+	if err := c.unlocked(m); err != nil {
+		return rowRef{}, nil, err
+	}
+	if err := o.permits(m, methodPassword); err != nil {
+		return rowRef{}, nil, err
+	}
+	if m.json.MemberPasswordID == "" {
 		return rowRef{}, nil, fail(http.StatusNotFound, "member_password_not_found", "The member has no password.")
 	}
 	return ref, m, nil
-}
-
-func (o *organization) allowsPassword() bool {
-	return o.json.AuthMethods != "RESTRICTED" || slices.Contains(o.json.AllowedAuthMethods, "password")
 }
 
 func (s *Sandbox) countFailure(m *member) {
@@ -153,63 +149,6 @@ func (s *Sandbox) lock(m *member, d time.Duration) {
 	m.failures = 0
 }
 
-// signIn answers a primary authentication that succeeded. It needs project.mu for writing.
-func (c *call) signIn(ref rowRef, m *member, in sessionInput, key *signingKey) (answer, error) {
-	p, now := c.project, c.nowUTC()
-	o := p.orgs[ref.org]
-	out := &authenticateReply{
-		MemberID: m.json.MemberID, OrganizationID: o.json.OrganizationID, Member: m.show(now), Organization: *o.json,
-	}
-	var reused *session
-	if in.SessionToken != "" || in.SessionJWT != "" {
-		found, err := c.findSession(in.SessionToken, in.SessionJWT)
-		if err != nil {
-			return nil, err
-		}
-		if found.ref == ref { // another member's session is ignored
-			reused = found
-		}
-	}
-	if reused == nil && (o.json.MFAPolicy == "REQUIRED_FOR_ALL" || m.json.MFAEnrolled) {
-		out.MFARequired = &mfaRequired{}
-		if m.json.MFAPhoneNumber != "" || m.json.TOTPRegistrationID != "" {
-			out.MFARequired.MemberOptions = &mfaOptions{MFAPhoneNumber: m.json.MFAPhoneNumber, TOTPRegistrationID: m.json.TOTPRegistrationID}
-		}
-		until := now.Add(istLifetime)
-		out.IntermediateSessionToken, out.ISTExpiresAt = c.newToken(), &until
-		if !c.dry {
-			p.ists[out.IntermediateSessionToken] = &ist{ref: ref, expires: until}
-		}
-		return out, nil
-	}
-	minutes := defaultSessionMinutes
-	if in.Minutes != nil {
-		minutes = *in.Minutes
-	}
-	factor := authFactor{Type: "password", DeliveryMethod: "knowledge", LastAuthenticatedAt: now, CreatedAt: now, UpdatedAt: now}
-	started := session{id: c.newID("session-test-"), token: c.newToken(), ref: ref, started: now}
-	if reused != nil {
-		started = *reused
-	}
-	started.accessed, started.expires = now, now.Add(time.Duration(minutes)*time.Minute)
-	started.factors = append(slices.DeleteFunc(slices.Clone(started.factors), func(f authFactor) bool { return f.Type == "password" }), factor)
-	started.claims = mergeClaims(started.claims, in.CustomClaims)
-	if !c.dry {
-		if reused != nil {
-			*reused = started
-		} else {
-			p.startSession(&started)
-		}
-	}
-	view := p.showSession(&started)
-	jwt, err := c.signJWT(key, view, now)
-	if err != nil {
-		return nil, err
-	}
-	out.MemberAuthenticated, out.SessionToken, out.SessionJWT, out.MemberSession = true, started.token, jwt, &view
-	return out, nil
-}
-
 func checkEmail(email string) error {
 	at := strings.LastIndexByte(email, '@')
 	if at < 1 || at == len(email)-1 || strings.ContainsAny(email, " \t\r\n<>") {
@@ -218,12 +157,11 @@ func checkEmail(email string) error {
 	return nil
 }
 
-// Where a reset mail leads when the call does not say, and how long it is good for.
+// How long a mail is good for, in minutes.
 const (
-	defaultResetRedirect = "http://localhost:3000/authenticate"
-	defaultResetMinutes  = 30
-	minMailMinutes       = 5
-	maxMailMinutes       = 10_080
+	defaultResetMinutes = 30
+	minMailMinutes      = 5
+	maxMailMinutes      = 10_080
 )
 
 type resetStartReply struct {
@@ -253,10 +191,8 @@ func startPasswordReset(c *call) (answer, error) {
 	if minutes < minMailMinutes || minutes > maxMailMinutes {
 		return nil, badRequest("reset_password_expiration_minutes is 5 to 10080.")
 	}
-	if in.RedirectURL == "" {
-		in.RedirectURL = defaultResetRedirect
-	} else if u, err := url.Parse(in.RedirectURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return nil, fail(http.StatusBadRequest, "invalid_password_reset_redirect_url", "The redirect URL is not an absolute http or https URL.")
+	if err := checkRedirect(in.RedirectURL, "invalid_password_reset_redirect_url"); err != nil {
+		return nil, err
 	}
 	p := c.project
 	p.mu.Lock()
@@ -265,20 +201,16 @@ func startPasswordReset(c *call) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, m, ok := p.memberByEmail(o, in.EmailAddress)
-	switch {
-	case !ok:
+	ref, m, ok := p.memberByEmail(o, in.EmailAddress)
+	if !ok {
 		return nil, errMemberNotFound()
-	case !o.allowsPassword() && !m.json.IsBreakglass:
-		return nil, fail(http.StatusBadRequest, "operation_restricted_by_organization_auth_methods", "The organization does not allow passwords.")
 	}
-	if !c.dry {
-		now := c.nowUTC()
-		p.outbox = append(p.outbox, mail{
-			Time: now, Kind: "password_reset", To: m.json.EmailAddress, OrganizationID: o.json.OrganizationID, MemberID: m.json.MemberID,
-			RedirectURL: in.RedirectURL, ExpiresAt: now.Add(time.Duration(minutes) * time.Minute), Token: c.newToken(),
-		})
+	if err := o.permits(m, methodPassword); err != nil {
+		return nil, err
 	}
+	c.sendLanding(mailPasswordReset, landing{
+		kind: landReset, ref: &ref, email: m.json.EmailAddress, redirect: in.RedirectURL, expires: c.nowUTC().Add(time.Duration(minutes) * time.Minute),
+	})
 	return &resetStartReply{MemberID: m.json.MemberID, MemberEmailID: p.emailID(m), Member: m.show(c.nowUTC())}, nil
 }
 

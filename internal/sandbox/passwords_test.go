@@ -263,10 +263,17 @@ func TestStartPasswordReset(t *testing.T) {
 	if len(mails) != 1 {
 		t.Fatalf("%d mails", len(mails))
 	}
+	token, login := mails[0].text("token"), mails[0].text("login_url")
 	delete(mails[0], "token")
+	delete(mails[0], "login_url")
+	if !strings.HasPrefix(login, "http://localhost:3000/authenticate?stytch_token_type=multi_tenant_magic_links&slug=acme&token=") || strings.HasSuffix(login, token) {
+		t.Errorf("login URL %s", login)
+	}
 	want := object{
-		"time": "2026-03-01T12:00:00Z", "kind": "password_reset", "to": "noor@acme.example", "organization_id": a.organizationID(t, "acme"),
+		"time": "2026-03-01T12:00:00Z", "kind": "password_reset", "channel": "email", "code": "", "to": "noor@acme.example", "organization_id": a.organizationID(t, "acme"),
 		"member_id": people["noor@acme.example"].text("member_id"), "redirect_url": "http://localhost:3000/authenticate", "expires_at": "2026-03-01T13:00:00Z",
+		"url": "http://localhost:3000/authenticate?stytch_token_type=multi_tenant_passwords&stytch_redirect_type=reset_password&public_token=" +
+			a.info.PublicToken + "&slug=acme&token=" + token,
 	}
 	if diff := cmp.Diff(want, mails[0]); diff != "" {
 		t.Error(diff)

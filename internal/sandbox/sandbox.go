@@ -31,6 +31,7 @@ type Options struct {
 	Faults            []Fault          // in force from the start
 	ProjectID         string           // "": made from the seed
 	Secret            string           // "": made from the seed
+	RedirectURL       string           // where mails lead whose call names nothing; "": http://localhost:3000/authenticate
 }
 
 // Role of a Person.
@@ -94,6 +95,12 @@ func New(opts Options) (*Sandbox, error) {
 	if opts.Latency < 0 || opts.Latency > MaxLatency {
 		return nil, fmt.Errorf("latency %s: accepted are 0 to %s", opts.Latency, MaxLatency)
 	}
+	if opts.RedirectURL == "" {
+		opts.RedirectURL = defaultRedirect
+	}
+	if err := checkRedirect(opts.RedirectURL, ""); err != nil {
+		return nil, fmt.Errorf("redirect URL %q: accepted is an absolute http or https URL", opts.RedirectURL)
+	}
 	s := &Sandbox{now: opts.Now, rand: opts.Rand, ids: newIDMaker(opts.Seed)}
 	s.info = s.ids.credentials()
 	if opts.ProjectID != "" {
@@ -121,6 +128,17 @@ func (s *Sandbox) Info() Info {
 	info := s.info
 	info.People = append([]Person(nil), s.info.People...)
 	return info
+}
+
+// SetRedirectURL changes Options.RedirectURL, also for mails that were sent before: the console's address may be known
+// late. "" is the default again.
+func (s *Sandbox) SetRedirectURL(redirect string) {
+	if redirect == "" {
+		redirect = defaultRedirect
+	}
+	s.project.mu.Lock()
+	defer s.project.mu.Unlock()
+	s.project.redirectURL = redirect
 }
 
 // Handler serves the API and, under /_sandbox/, the control endpoint.

@@ -38,6 +38,7 @@ func (s *Sandbox) seed(opts Options) error {
 	p.switches = switches{
 		crossOrgPasswords: opts.CrossOrgPasswords, totalsOff: opts.TotalsOff, latency: opts.Latency,
 	}
+	p.redirectURL = opts.RedirectURL
 	now := s.nowUTC()
 	pool := people()
 	p.pool, p.stride = pool, stride(len(pool))

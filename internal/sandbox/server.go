@@ -27,6 +27,7 @@ type route struct {
 	open     bool   // needs no project credentials
 	member   bool   // answers with a member
 	handle   func(*call) (answer, error)
+	browse   func(*call) output // instead of handle, for what a browser is sent to
 }
 
 func (r *route) endpoint() string { return r.method + " " + r.template }
@@ -122,6 +123,9 @@ func (s *Sandbox) serve(w http.ResponseWriter, r *http.Request) {
 		s.control(w, r)
 		return
 	}
+	if s.page(w, r) {
+		return
+	}
 	s.api(w, r)
 }
 
@@ -134,6 +138,9 @@ func (s *Sandbox) api(w http.ResponseWriter, r *http.Request) {
 	c := &call{Sandbox: s, ctx: r.Context(), params: params, query: r.URL.Query(), body: body}
 
 	run := func() output {
+		if rt != nil && rt.browse != nil {
+			return rt.browse(c)
+		}
 		a, err := func() (answer, error) {
 			switch {
 			case rt == nil && other:

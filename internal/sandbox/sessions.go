@@ -33,6 +33,7 @@ type sessionInput struct {
 	SessionJWT   string         `json:"session_jwt"`
 	Minutes      *int           `json:"session_duration_minutes"`
 	CustomClaims map[string]any `json:"session_custom_claims"`
+	IST          string         `json:"intermediate_session_token"` // sign-ins only
 }
 
 func (in sessionInput) check() error {
@@ -98,6 +99,15 @@ func (p *project) showSession(s *session) sessionJSON {
 		ExpiresAt: s.expires, AuthenticationFactors: s.factors, OrganizationID: o.json.OrganizationID, Roles: p.roles(s),
 		OrganizationSlug: o.json.OrganizationSlug, CustomClaims: s.claims,
 	}
+}
+
+// impersonated reports whether an operator stands behind the session. Such a session cannot be extended or changed.
+func (s *session) impersonated() bool {
+	return slices.ContainsFunc(s.factors, func(f authFactor) bool { return f.Impersonated != nil })
+}
+
+func errNotMutable() error {
+	return fail(http.StatusBadRequest, "session_not_mutable", "An impersonated session cannot be extended or changed.")
 }
 
 // findSession finds a live session by token or JWT; exactly one of them is given.
@@ -194,6 +204,9 @@ func authenticateSession(c *call) (answer, error) {
 	found, err := c.findSession(in.SessionToken, in.SessionJWT)
 	if err != nil {
 		return nil, err
+	}
+	if found.impersonated() && (in.Minutes != nil || len(in.CustomClaims) > 0) {
+		return nil, errNotMutable()
 	}
 	granted, err := p.check(found, in.Check)
 	if err != nil {

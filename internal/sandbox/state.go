@@ -29,10 +29,16 @@ type project struct {
 	tokens    map[string]*session    // by session token
 	byMember  map[rowRef][]*session  // in order of start
 	ists      map[string]*ist        // by intermediate session token
+	landings  map[string]*landing    // by single-use token
+	mailCodes map[rowRef]*sentCode   // by member
+	smsCodes  map[rowRef]*sentCode   // by member
+	findCodes map[string]*sentCode   // discovery, by address
 	passwords map[string]rowRef      // ids of passwords that were not there at the start
 	external  map[externalKey]rowRef // external ids of the members written by hand
 	outbox    []mail
 	switches  switches
+
+	redirectURL string // where mails lead whose call named nothing
 }
 
 type externalKey struct {
@@ -64,29 +70,14 @@ type member struct {
 	json          memberJSON
 	failures      int // failed authentications in a row
 	resetRequired bool
-}
-
-type ist struct {
-	ref     rowRef
-	expires time.Time
-}
-
-// mail is a message that the API would have sent.
-type mail struct {
-	Time           time.Time `json:"time"`
-	Kind           string    `json:"kind"`
-	To             string    `json:"to"`
-	OrganizationID string    `json:"organization_id"`
-	MemberID       string    `json:"member_id"`
-	RedirectURL    string    `json:"redirect_url"`
-	ExpiresAt      time.Time `json:"expires_at"`
-	Token          string    `json:"token"`
+	mfa           memberMFA
 }
 
 func newProject(ids idMaker) *project {
 	return &project{
 		ids: ids, sessions: map[string]*session{}, tokens: map[string]*session{}, byMember: map[rowRef][]*session{},
-		ists: map[string]*ist{}, passwords: map[string]rowRef{}, external: map[externalKey]rowRef{},
+		ists: map[string]*ist{}, landings: map[string]*landing{}, mailCodes: map[rowRef]*sentCode{}, smsCodes: map[rowRef]*sentCode{},
+		findCodes: map[string]*sentCode{}, passwords: map[string]rowRef{}, external: map[externalKey]rowRef{},
 	}
 }
 

@@ -121,9 +121,9 @@ func (c *call) wrongMember(a answer, memberID string) {
 	case *memberReply:
 		r.Member = other(r.MemberID)
 		r.MemberID = r.Member.MemberID
-	case *authenticateReply:
-		r.Member = other(r.MemberID)
-		r.MemberID = r.Member.MemberID
+	case interface{ auth() *authenticateReply }:
+		r.auth().Member = other(r.auth().MemberID)
+		r.auth().MemberID = r.auth().Member.MemberID
 	case *sessionReply:
 		r.Member = other(r.Member.MemberID)
 	case *resetStartReply:

@@ -243,9 +243,17 @@ type authFactor struct {
 	LastAuthenticatedAt time.Time       `json:"last_authenticated_at"`
 	CreatedAt           time.Time       `json:"created_at"`
 	UpdatedAt           time.Time       `json:"updated_at"`
-	SAMLSSOFactor       *ssoFactor      `json:"saml_sso_factor,omitempty"`
 	EmailFactor         *emailFactor    `json:"email_factor,omitempty"`
+	PhoneFactor         *phoneFactor    `json:"phone_number_factor,omitempty"`
 	TOTPFactor          *totpFactor     `json:"authenticator_app_factor,omitempty"`
+	RecoveryFactor      *recoveryFactor `json:"recovery_code_factor,omitempty"`
+	SAMLSSOFactor       *ssoFactor      `json:"saml_sso_factor,omitempty"`
+	OIDCSSOFactor       *ssoFactor      `json:"oidc_sso_factor,omitempty"`
+	GoogleOAuth         *oauthFactor    `json:"google_oauth_factor,omitempty"`
+	MicrosoftOAuth      *oauthFactor    `json:"microsoft_oauth_factor,omitempty"`
+	HubspotOAuth        *oauthFactor    `json:"hubspot_oauth_factor,omitempty"`
+	SlackOAuth          *oauthFactor    `json:"slack_oauth_factor,omitempty"`
+	GithubOAuth         *oauthFactor    `json:"github_oauth_factor,omitempty"`
 	Impersonated        *impersonatedBy `json:"impersonated_factor,omitempty"`
 }
 
@@ -262,6 +270,21 @@ type emailFactor struct {
 
 type totpFactor struct {
 	TOTPID string `json:"totp_id"`
+}
+
+type phoneFactor struct {
+	PhoneID     string `json:"phone_id"`
+	PhoneNumber string `json:"phone_number"`
+}
+
+type recoveryFactor struct {
+	RecoveryCodeID string `json:"totp_recovery_code_id"`
+}
+
+type oauthFactor struct {
+	ID              string `json:"id"`
+	ProviderSubject string `json:"provider_subject"`
+	EmailID         string `json:"email_id"`
 }
 
 type impersonatedBy struct {
@@ -309,7 +332,7 @@ type resultsMetadata struct {
 type authenticateReply struct {
 	reply
 	MemberID                 string           `json:"member_id"`
-	OrganizationID           string           `json:"organization_id"`
+	OrganizationID           string           `json:"organization_id,omitempty"` // some calls do not say it
 	Member                   memberJSON       `json:"member"`
 	Organization             organizationJSON `json:"organization"`
 	MemberAuthenticated      bool             `json:"member_authenticated"`
@@ -323,6 +346,9 @@ type authenticateReply struct {
 	MemberDevice             *struct{}        `json:"member_device"`
 }
 
+// auth reaches the answer within those that say more.
+func (r *authenticateReply) auth() *authenticateReply { return r }
+
 type mfaRequired struct {
 	MemberOptions          *mfaOptions `json:"member_options"`
 	SecondaryAuthInitiated *string     `json:"secondary_auth_initiated"`
@@ -335,6 +361,28 @@ type mfaOptions struct {
 
 type primaryRequired struct {
 	AllowedAuthMethods []string `json:"allowed_auth_methods"`
+}
+
+// discoveryReply answers a sign-in that is not of an organization yet.
+type discoveryReply struct {
+	reply
+	IntermediateSessionToken string                   `json:"intermediate_session_token"`
+	EmailAddress             string                   `json:"email_address"`
+	DiscoveredOrganizations  []discoveredOrganization `json:"discovered_organizations"`
+}
+
+type discoveredOrganization struct {
+	MemberAuthenticated bool             `json:"member_authenticated"`
+	Organization        organizationJSON `json:"organization"`
+	Membership          membership       `json:"membership"`
+	PrimaryRequired     *primaryRequired `json:"primary_required"`
+	MFARequired         *mfaRequired     `json:"mfa_required"`
+}
+
+type membership struct {
+	Type    string      `json:"type"`
+	Details *struct{}   `json:"details"` // only of who could join, and nobody can
+	Member  *memberJSON `json:"member"`
 }
 
 type sessionReply struct {
