@@ -126,10 +126,22 @@ type ownSession struct {
 }
 
 func (a ActingSession) own() ownSession {
-	if a.credential.jwt {
+	switch {
+	case a.credential == nil:
+		return ownSession{}
+	case a.credential.jwt:
 		return ownSession{SessionJWT: a.credential.value()}
+	default:
+		return ownSession{SessionToken: a.credential.value()}
 	}
-	return ownSession{SessionToken: a.credential.value()}
+}
+
+// secret is the credential, empty for the zero value.
+func (a ActingSession) secret() Secret {
+	if a.credential == nil {
+		return ""
+	}
+	return Secret(a.credential.value())
 }
 
 // printable reports whether s consists of visible ASCII only, so that it is safe in a header.

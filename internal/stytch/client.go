@@ -13,6 +13,7 @@ import (
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -199,6 +200,8 @@ const (
 	problemNoMember       = "member is missing or without ids"
 	problemNoOrganization = "organization is missing or without id"
 	problemNoSession      = "member_session is missing or without id"
+	problemHalfSession    = "a session without member_authenticated"
+	problemNoProof        = "intermediate_session_token is missing"
 	problemContradiction  = "its ids contradict each other"
 	problemRedirect       = "a redirect"
 	problemCut            = "the body ended early"
@@ -218,6 +221,21 @@ type request struct {
 	timeout  time.Duration // 0 is the client's
 	secrets  []string      // must not appear in errors, besides the client's own and the acting session
 	acting   ActingSession // zero sends no header; only doAs sets it
+}
+
+// call makes a call that acts for nobody, unless one of the checks says why not.
+func call[T any, A interface {
+	*T
+	answer
+}](ctx context.Context, c *Client, r request, checks ...error) (*T, error) {
+	if err := errors.Join(checks...); err != nil {
+		return nil, badArgument(r.endpoint, err)
+	}
+	out := new(T)
+	if err := c.do(ctx, r, A(out)); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // doAs makes a call that runs with a member's permissions.
@@ -415,13 +433,17 @@ func isErrorType(s string) bool {
 
 // scrub takes the credentials of a call out of a text that came from outside.
 func (c *Client) scrub(r request, s string) string {
-	s = replace(s, *c.secret)
-	s = replace(s, strings.TrimPrefix(*c.authorization, "Basic "))
+	secrets := append([]string{*c.secret, strings.TrimPrefix(*c.authorization, "Basic ")}, r.secrets...)
 	for _, secret := range r.secrets {
-		s = replace(s, secret)
 		if quoted, err := json.Marshal(secret); err == nil {
-			s = replace(s, string(quoted[1:len(quoted)-1]))
+			secrets = append(secrets, string(quoted[1:len(quoted)-1]))
 		}
+		secrets = append(secrets, url.QueryEscape(secret))
+	}
+	// The longest first: a code that happens to be part of a token must not leave the rest of the token behind.
+	slices.SortStableFunc(secrets, func(a, b string) int { return len(b) - len(a) })
+	for _, secret := range secrets {
+		s = replace(s, secret)
 	}
 	return s
 }
@@ -498,6 +520,25 @@ func checkEmail(address string) error {
 		return fmt.Errorf("%w: email_address is empty", ErrBadArgument)
 	}
 	return nil
+}
+
+// checkSecret refuses a token, code or password that is none.
+func checkSecret(name string, secret Secret) error {
+	if secret == "" || len(secret) > maxCredential || !utf8.ValidString(secret.Reveal()) {
+		return fmt.Errorf("%w: %s is empty, too long or not text", ErrBadArgument, name)
+	}
+	return nil
+}
+
+// reveal is for request.secrets.
+func reveal(secrets ...Secret) []string {
+	texts := make([]string, 0, len(secrets))
+	for _, secret := range secrets {
+		if secret != "" {
+			texts = append(texts, secret.Reveal())
+		}
+	}
+	return texts
 }
 
 func badArgument(endpoint string, err error) error {

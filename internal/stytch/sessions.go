@@ -69,6 +69,27 @@ func (f *AuthenticationFactor) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// Impersonator names who is behind an impersonated session, as far as the API said so. ok is true for every impersonated
+// session, also where id and email are empty.
+func (s *MemberSession) Impersonator() (id, email string, ok bool) {
+	for _, f := range s.AuthenticationFactors {
+		if f.Type != "impersonated" {
+			continue
+		}
+		ok = true
+		var wire struct {
+			Factor struct {
+				ID    string `json:"impersonator_id"`
+				Email string `json:"impersonator_email_address"`
+			} `json:"impersonated_factor"`
+		}
+		if decodeLenient(f.Raw, &wire) == nil && (wire.Factor.ID != "" || wire.Factor.Email != "") {
+			return wire.Factor.ID, wire.Factor.Email, true
+		}
+	}
+	return "", "", ok
+}
+
 // AuthorizationCheck asks whether the session may do something. OrganizationID must be the real id.
 type AuthorizationCheck struct {
 	OrganizationID string `json:"organization_id"`
@@ -144,6 +165,20 @@ func (c *Client) AuthenticateSession(ctx context.Context, own ActingSession, che
 		return nil, err
 	}
 	return &out, nil
+}
+
+// ExchangeSession turns a session into one of the same person in another organization: POST /v1/b2b/sessions/exchange.
+// It accepts an invitation, and may need a further factor like a sign-in. Passwords and SSO do not count in the other
+// organization. The session stays as it was.
+func (c *Client) ExchangeSession(ctx context.Context, own ActingSession, organizationID string, minutes int) (*AuthenticateResponse, error) {
+	return call[AuthenticateResponse](ctx, c, request{
+		endpoint: "POST /v1/b2b/sessions/exchange",
+		body: struct {
+			OrganizationID string `json:"organization_id"`
+			signIn
+		}{organizationID, SignIn{Own: own, SessionDurationMinutes: minutes}.wire()},
+		secrets: reveal(own.secret()),
+	}, checkOwn(own), checkID("organization_id", organizationID), checkMinutes(minutes))
 }
 
 // SessionsResponse lists a member's sessions.
