@@ -20,6 +20,7 @@ type switches struct {
 	totalsOff             bool
 	enumerationProtection bool
 	consoleResourcesOff   bool
+	ludsPasswords         bool
 	latency               time.Duration
 }
 
@@ -28,6 +29,7 @@ type switchesJSON struct {
 	TotalsOff             *bool     `json:"totals_off"`
 	EnumerationProtection *bool     `json:"enumeration_protection"`
 	ConsoleResourcesOff   *bool     `json:"console_resources_off"`
+	LUDSPasswords         *bool     `json:"luds_passwords"`
 	Latency               *Duration `json:"latency"`
 }
 
@@ -233,7 +235,7 @@ func (s *Sandbox) controlSwitches(map[string]string, *http.Request) (any, error)
 	s.project.mu.RLock()
 	defer s.project.mu.RUnlock()
 	w, latency := s.project.switches, Duration(s.project.switches.latency)
-	return switchesJSON{&w.crossOrgPasswords, &w.totalsOff, &w.enumerationProtection, &w.consoleResourcesOff, &latency}, nil
+	return switchesJSON{&w.crossOrgPasswords, &w.totalsOff, &w.enumerationProtection, &w.consoleResourcesOff, &w.ludsPasswords, &latency}, nil
 }
 
 func (s *Sandbox) controlSetSwitches(params map[string]string, r *http.Request) (any, error) {
@@ -255,6 +257,7 @@ func (s *Sandbox) controlSetSwitches(params map[string]string, r *http.Request) 
 	set(&w.totalsOff, in.TotalsOff)
 	set(&w.enumerationProtection, in.EnumerationProtection)
 	set(&w.consoleResourcesOff, in.ConsoleResourcesOff)
+	set(&w.ludsPasswords, in.LUDSPasswords)
 	if in.Latency != nil {
 		w.latency = time.Duration(*in.Latency)
 	}

@@ -109,7 +109,7 @@ func TestControlSwitches(t *testing.T) {
 	t.Parallel()
 	a := start(t, sandbox.Options{OrgSize: 4, CrossOrgPasswords: true, Latency: 1})
 	want := object{
-		"cross_org_passwords": true, "totals_off": false, "enumeration_protection": false, "console_resources_off": false, "latency": "1ns",
+		"cross_org_passwords": true, "totals_off": false, "enumeration_protection": false, "console_resources_off": false, "luds_passwords": false, "latency": "1ns",
 	}
 	if diff := cmp.Diff(want, a.steer(t, "GET", "switches", nil)); diff != "" {
 		t.Error(diff)

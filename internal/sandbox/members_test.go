@@ -75,7 +75,7 @@ func TestDeletePassword(t *testing.T) {
 	if len(after.list("sessions")) != len(before.list("sessions")) {
 		t.Error("sessions ended")
 	}
-	if mails := a.steer(t, "GET", "outbox", nil).list("mails"); len(mails) != 0 {
+	if mails := a.mails(t); len(mails) != 0 {
 		t.Errorf("mails %v", mails)
 	}
 	status, o = a.call(t, "DELETE", passwordsPath+moreau.text("member_password_id"), nil)

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -11,6 +12,26 @@ const outboxSize = 500
 
 // defaultRedirect is what a new test project has registered.
 const defaultRedirect = "http://localhost:3000/authenticate"
+
+// minutes is how long a message may be good for.
+type minutes struct{ least, most int }
+
+var (
+	linkMinutes = minutes{5, 10_080}
+	codeMinutes = minutes{2, 15}
+)
+
+// until is when a message stops being good, by what the call says.
+func (s *Sandbox) until(asked *int, within minutes, fallback int) (time.Time, error) {
+	good := fallback
+	if asked != nil {
+		good = *asked
+	}
+	if good < within.least || good > within.most {
+		return time.Time{}, badRequest(fmt.Sprintf("A message of this kind is good for %d to %d minutes.", within.least, within.most))
+	}
+	return s.nowUTC().Add(time.Duration(good) * time.Minute), nil
+}
 
 // Kinds of messages.
 const (

@@ -16,7 +16,9 @@ type pageRoute struct {
 }
 
 func pageTable() []pageRoute {
-	return []pageRoute{}
+	return []pageRoute{
+		{"GET", "/inbox", (*Sandbox).inboxPage},
+	}
 }
 
 // pageContent is what a page says within the common frame. Body is executed with Data.

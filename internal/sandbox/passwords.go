@@ -69,40 +69,53 @@ func authenticatePassword(c *call) (answer, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	if err := checkEmail(in.EmailAddress); err != nil {
-		return nil, err
-	}
-	if in.Password == "" {
-		return nil, badRequest("The password is missing.")
-	}
-	p := c.project
-	p.mu.RLock()
-	_, m, err := c.passwordCandidate(in.OrganizationID, in.EmailAddress)
-	p.mu.RUnlock()
-	if err != nil {
-		return nil, err
-	}
-	// Hashing and the key are slow, so they are done without the lock; what was found is looked up again below.
-	right := c.hashes.verify(m.json.MemberPasswordID, in.Password, p.ids.password(m.json.MemberID))
 	key := c.keys.get()
-
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	ref, again, err := c.passwordCandidate(in.OrganizationID, in.EmailAddress)
+	ref, _, unlock, err := c.checkPassword(in.OrganizationID, in.EmailAddress, in.Password)
+	defer unlock()
 	if err != nil {
 		return nil, err
-	}
-	if !right || again.json.MemberPasswordID != m.json.MemberPasswordID {
-		return nil, c.wrong(ref, errWrongPassword())
-	}
-	if again.resetRequired {
-		return nil, fail(http.StatusBadRequest, "member_reset_password", "The member has to reset the password first.")
 	}
 	h, err := c.held(ref, in.sessionInput)
 	if err != nil {
 		return nil, err
 	}
 	return c.prove(ref, h, key, c.factor(methodPassword, "knowledge"))
+}
+
+// checkPassword finds the member whose password is right. It returns with project.mu held for writing; unlock it.
+func (c *call) checkPassword(organizationID, email, password string) (ref rowRef, m *member, unlock func(), err error) {
+	p := c.project
+	unlock = func() {}
+	if err := checkEmail(email); err != nil {
+		return rowRef{}, nil, unlock, err
+	}
+	if password == "" {
+		return rowRef{}, nil, unlock, badRequest("The password is missing.")
+	}
+	p.mu.RLock()
+	_, m, err = c.passwordCandidate(organizationID, email)
+	p.mu.RUnlock()
+	if err != nil {
+		return rowRef{}, nil, unlock, err
+	}
+	// Hashing is slow, so it is done without the lock; what was found is looked up again below.
+	right := c.hashes.verify(m.json.MemberPasswordID, password, p.ids.password(m.json.MemberID))
+
+	p.mu.Lock()
+	unlock = p.mu.Unlock
+	ref, again, err := c.passwordCandidate(organizationID, email)
+	switch {
+	case err != nil:
+	case !right || again.json.MemberPasswordID != m.json.MemberPasswordID:
+		err = c.wrong(ref, errWrongPassword())
+	case again.resetRequired:
+		err = errResetFirst()
+	}
+	return ref, again, unlock, err
+}
+
+func errResetFirst() error {
+	return fail(http.StatusBadRequest, "member_reset_password", "The member has to reset the password first.")
 }
 
 func errWrongPassword() error {
@@ -157,13 +170,6 @@ func checkEmail(email string) error {
 	return nil
 }
 
-// How long a mail is good for, in minutes.
-const (
-	defaultResetMinutes = 30
-	minMailMinutes      = 5
-	maxMailMinutes      = 10_080
-)
-
 type resetStartReply struct {
 	reply
 	MemberID      string     `json:"member_id"`
@@ -176,6 +182,8 @@ func startPasswordReset(c *call) (answer, error) {
 		OrganizationID string `json:"organization_id"`
 		EmailAddress   string `json:"email_address"`
 		RedirectURL    string `json:"reset_password_redirect_url"`
+		LoginURL       string `json:"login_redirect_url"`
+		Challenge      string `json:"code_challenge"`
 		Minutes        *int   `json:"reset_password_expiration_minutes"`
 	}
 	if err := c.decode(&in); err != nil {
@@ -184,14 +192,17 @@ func startPasswordReset(c *call) (answer, error) {
 	if err := checkEmail(in.EmailAddress); err != nil {
 		return nil, err
 	}
-	minutes := defaultResetMinutes
-	if in.Minutes != nil {
-		minutes = *in.Minutes
-	}
-	if minutes < minMailMinutes || minutes > maxMailMinutes {
-		return nil, badRequest("reset_password_expiration_minutes is 5 to 10080.")
+	until, err := c.until(in.Minutes, linkMinutes, defaultResetMinutes)
+	if err != nil {
+		return nil, err
 	}
 	if err := checkRedirect(in.RedirectURL, "invalid_password_reset_redirect_url"); err != nil {
+		return nil, err
+	}
+	if err := checkRedirect(in.LoginURL, "invalid_login_redirect_url"); err != nil {
+		return nil, err
+	}
+	if err := checkChallenge(in.Challenge); err != nil {
 		return nil, err
 	}
 	p := c.project
@@ -209,7 +220,8 @@ func startPasswordReset(c *call) (answer, error) {
 		return nil, err
 	}
 	c.sendLanding(mailPasswordReset, landing{
-		kind: landReset, ref: &ref, email: m.json.EmailAddress, redirect: in.RedirectURL, expires: c.nowUTC().Add(time.Duration(minutes) * time.Minute),
+		kind: landReset, ref: &ref, email: m.json.EmailAddress, redirect: in.RedirectURL, login: in.LoginURL,
+		challenge: in.Challenge, expires: until,
 	})
 	return &resetStartReply{MemberID: m.json.MemberID, MemberEmailID: p.emailID(m), Member: m.show(c.nowUTC())}, nil
 }

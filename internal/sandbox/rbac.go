@@ -16,6 +16,7 @@ const (
 	roleAuditor   = "auditor"
 	roleShiftLead = "shift-lead" // a custom role of acme
 
+	actionCreate         = "create"
 	actionSearch         = "search"
 	actionDeletePassword = "update.info.delete.password"
 	actionRevokeSessions = "revoke-sessions"
@@ -73,7 +74,7 @@ func builtInResources() []rbacResource {
 			"update.settings.allowed-oauth-tenants", "delete",
 		}},
 		{ResourceID: resourceMember, Description: "The members of the organization.", Actions: []string{
-			"create", actionSearch, "delete", actionRevokeSessions, "update.info.name", "update.info.email",
+			actionCreate, actionSearch, "delete", actionRevokeSessions, "update.info.name", "update.info.email",
 			"update.info.untrusted-metadata", "update.info.mfa-phone", "update.info.delete.mfa-phone", "update.info.delete.mfa-totp",
 			actionDeletePassword, "update.info.unlink.retired-email", "update.settings.is-breakglass", "update.settings.mfa-enrolled",
 			"update.settings.default-mfa-method", "update.settings.roles", "get.connected-apps", "revoke.connected-app",

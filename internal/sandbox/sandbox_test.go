@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -175,6 +176,14 @@ func (a *api) session(t *testing.T, memberID string) (token, jwt, id string) {
 	t.Helper()
 	o := a.steer(t, "POST", "sessions", object{"member_id": memberID})
 	return o.text("session_token"), o.text("session_jwt"), o.text("member_session.member_session_id")
+}
+
+// mails are what was sent since the start, without the invitation that is there from the start.
+func (a *api) mails(t *testing.T) []object {
+	t.Helper()
+	return slices.DeleteFunc(a.steer(t, "GET", "outbox", nil).list("mails"), func(m object) bool {
+		return m.text("kind") == "invite" && m.text("to") == "ilse@acme.example" && m.text("time") == "2026-03-01T12:00:00Z"
+	})
 }
 
 func wantError(t *testing.T, status int, o object, wantStatus int, wantType string) {

@@ -90,6 +90,14 @@ func (s *Sandbox) seed(opts Options) error {
 			}
 		}
 	}
+	for _, noted := range p.people {
+		// Of those who are invited, one has the mail that says so.
+		if m := p.member(noted.ref); m.json.Status == statusInvited && p.orgs[noted.ref.org].json.OrganizationSlug == slugAcme {
+			s.sendLanding(mailInvite, landing{
+				kind: landLink, ref: &noted.ref, email: m.json.EmailAddress, expires: now.Add(defaultInviteMinutes * time.Minute),
+			})
+		}
+	}
 	if len(s.info.People) == 0 {
 		return errors.New("nobody to sign in as")
 	}

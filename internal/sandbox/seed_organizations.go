@@ -6,7 +6,7 @@ import "time"
 const (
 	slugAcme      = "acme"      // large, with everything filled in
 	slugGlobex    = "globex"    // small, its defaults untouched: every method allowed
-	slugInitech   = "initech"   // does not allow passwords
+	slugInitech   = "initech"   // allows single sign-on and links by mail, not passwords
 	slugNorthwind = "northwind" // demands a second factor of everybody
 	slugKeystone  = "keystone"  // allows nothing but passwords
 )
@@ -38,6 +38,10 @@ func organizationNamed(ids idMaker, slug, name, domain string) *organizationJSON
 
 func samlConnection(ids idMaker) string { return "saml-connection-test-" + ids.uuid("saml", slugAcme) }
 
+func initechConnection(ids idMaker) string {
+	return "saml-connection-test-" + ids.uuid("saml", slugInitech)
+}
+
 func oidcConnection(ids idMaker) string { return "oidc-connection-test-" + ids.uuid("oidc", slugAcme) }
 
 func scimConnection(ids idMaker) string { return "scim-connection-test-" + ids.uuid("scim", slugAcme) }
@@ -54,10 +58,9 @@ func acme(ids idMaker) *organizationJSON {
 	}
 	o.SSODefaultConnectionID = &saml
 	o.EmailAllowedDomains = []string{domainAcme, domainAcmeAudit}
-	o.EmailJITProvisioning, o.EmailInvites = "RESTRICTED", "RESTRICTED"
-	// No method by mail, so that some members have no way in but their password.
+	o.EmailInvites = "RESTRICTED"
 	o.AuthMethods = "RESTRICTED"
-	o.AllowedAuthMethods = []string{"sso", "password", "google_oauth", "microsoft_oauth", "github_oauth"}
+	o.AllowedAuthMethods = []string{"sso", "password", "magic_link", "email_otp", "google_oauth", "microsoft_oauth", "github_oauth"}
 	o.RBACEmailImplicitRoleAssignments = []emailImplicitRole{{Domain: domainAcmeAudit, RoleID: roleAuditor}}
 	o.MFAMethods, o.AllowedMFAMethods = "RESTRICTED", []string{"sms_otp", "totp"}
 	o.OAuthTenantJITProvisioning = "RESTRICTED"
@@ -85,7 +88,10 @@ func globex(ids idMaker) *organizationJSON {
 
 func initech(ids idMaker) *organizationJSON {
 	o := organizationNamed(ids, slugInitech, "Initech", domainInitech)
-	o.AuthMethods, o.AllowedAuthMethods = "RESTRICTED", []string{"magic_link", "google_oauth"}
+	o.AuthMethods, o.AllowedAuthMethods = "RESTRICTED", []string{"sso", "magic_link"}
+	okta := initechConnection(ids)
+	o.SSOActiveConnections = []ssoConnection{{ConnectionID: okta, DisplayName: "Initech Okta", IdentityProvider: "okta"}}
+	o.SSODefaultConnectionID = &okta
 	return o
 }
 

@@ -37,7 +37,7 @@ func acmeOthers() []handmade {
 		{name: "Noor Pasword", email: "noor@acme.example", note: "no password", noPassword: true, build: func(b *maker) {
 			b.providers("google")
 		}},
-		{name: "Ilse Invited", email: "ilse@acme.example", note: "invited", status: statusInvited, noPassword: true, build: func(b *maker) {
+		{name: "Ilse Invited", email: "ilse@acme.example", note: "invited; the invitation is in the outbox", status: statusInvited, noPassword: true, build: func(b *maker) {
 			b.j.EmailAddressVerified = false
 		}},
 		{name: "Pavel Pending", email: "pavel@acme.example", note: "pending", status: statusPending, noPassword: true, build: func(b *maker) {
@@ -67,7 +67,7 @@ func acmeOthers() []handmade {
 		{name: "Ursula Proven", email: "ursula@acme.example", note: "address not verified", build: func(b *maker) {
 			b.j.EmailAddressVerified = false
 		}},
-		{name: "Sam Sharing", email: "sam@partners.example", note: "the same address is in globex", sessions: 1},
+		{name: "Sam Sharing", email: "sam@partners.example", note: "the same address is in globex and northwind, and invited to initech", sessions: 1},
 		{name: "", email: "nameless@acme.example", note: "no name"},
 		{name: "Петро Довженко", email: "petro@acme.example", note: "Cyrillic name"},
 		{name: "شيرين عبد الله", email: "shirin@acme.example", note: "Arabic name, right to left", build: func(b *maker) {

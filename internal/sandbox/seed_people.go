@@ -57,7 +57,7 @@ func acmePeople() []handmade {
 		{name: "Audrey Lind", email: "audrey@acme.example", role: RoleAuditor, note: "auditor", build: func(b *maker) {
 			b.role(roleAuditor, direct())
 		}},
-		{name: "Max Moreau", email: "max@acme.example", role: RoleMember, note: "plain member with 3 open sessions", sessions: 3, build: func(b *maker) {
+		{name: "Max Moreau", email: "max@acme.example", role: RoleMember, note: "plain member with 3 open sessions; good to impersonate", sessions: 3, build: func(b *maker) {
 			b.providers("google")
 		}},
 	}
@@ -68,17 +68,22 @@ func globexPeople() []handmade {
 		{name: "Olga Petrova", email: "olga@globex.example", role: RoleOutsider, note: "org admin of another organization", build: func(b *maker) {
 			b.role(roleAdmin, direct())
 		}},
-		{name: "Sam Sharing", email: "sam@partners.example", note: "the same address is in acme"},
+		{name: "Sam Sharing", email: "sam@partners.example", note: "the same address is in acme and northwind, and invited to initech"},
 		{name: "Gus Gone", email: "gus.gone@globex.example", note: "deleted", status: statusDeleted, noPassword: true},
 	}
 }
 
 func initechPeople() []handmade {
 	return []handmade{
-		{name: "Ingrid Nolte", email: "ingrid@initech.test", note: "the organization does not allow passwords"},
+		{name: "Ingrid Nolte", email: "ingrid@initech.test", note: "the organization does not allow passwords", build: func(b *maker) {
+			b.connections(initechConnection(b.p.ids))
+		}},
 		{name: "Bram Glas", email: "bram@initech.test", note: "breakglass: may use a password all the same", build: func(b *maker) {
 			b.j.IsBreakglass = true
 			b.role(roleAdmin, direct())
+		}},
+		{name: "Sam Sharing", email: "sam@partners.example", note: "invited; a member of acme, globex and northwind", status: statusInvited, noPassword: true, build: func(b *maker) {
+			b.j.EmailAddressVerified = false
 		}},
 	}
 }
@@ -89,6 +94,10 @@ func northwindPeople() []handmade {
 		{name: "Tom Totp", email: "tom@northwind.test", note: "the organization demands a second factor; an authenticator app is enrolled", build: func(b *maker) {
 			b.totp()
 		}},
+		{name: "Sms Sorensen", email: "sms@northwind.test", note: "the organization demands a second factor; a phone is enrolled", build: func(b *maker) {
+			b.phone("+15005550007")
+		}},
+		{name: "Sam Sharing", email: "sam@partners.example", note: "the same address is in acme and globex, and invited to initech"},
 	}
 }
 

@@ -46,7 +46,8 @@ type externalKey struct {
 	id  string
 }
 
-// organization holds its members in order of creation: created_at rises with the index, and nobody is added later.
+// organization holds its members in order of creation: created_at rises with the index. Who is invited
+// later comes last.
 type organization struct {
 	index int
 	json  *organizationJSON // replaced, never changed

@@ -118,9 +118,9 @@ func (c *call) wrongMember(a answer, memberID string) {
 		return p.member(ref).show(c.nowUTC())
 	}
 	switch r := a.(type) {
-	case *memberReply:
-		r.Member = other(r.MemberID)
-		r.MemberID = r.Member.MemberID
+	case interface{ about() *memberReply }:
+		r.about().Member = other(r.about().MemberID)
+		r.about().MemberID = r.about().Member.MemberID
 	case interface{ auth() *authenticateReply }:
 		r.auth().Member = other(r.auth().MemberID)
 		r.auth().MemberID = r.auth().Member.MemberID
@@ -133,6 +133,13 @@ func (c *call) wrongMember(a answer, memberID string) {
 		if r.Member != nil {
 			m := other(r.Member.MemberID)
 			r.Member, r.MemberID = &m, &m.MemberID
+		}
+	case interface {
+		organizations() []discoveredOrganization
+	}:
+		for i, d := range r.organizations() {
+			m := other(d.Membership.Member.MemberID)
+			r.organizations()[i].Membership.Member = &m
 		}
 	case *searchReply:
 		if len(r.Members) > 0 {

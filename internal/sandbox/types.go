@@ -312,6 +312,9 @@ type memberReply struct {
 	Organization organizationJSON `json:"organization"`
 }
 
+// about reaches the answer within those that say more.
+func (r *memberReply) about() *memberReply { return r }
+
 type organizationReply struct {
 	reply
 	Organization organizationJSON `json:"organization"`
@@ -370,6 +373,8 @@ type discoveryReply struct {
 	EmailAddress             string                   `json:"email_address"`
 	DiscoveredOrganizations  []discoveredOrganization `json:"discovered_organizations"`
 }
+
+func (r *discoveryReply) organizations() []discoveredOrganization { return r.DiscoveredOrganizations }
 
 type discoveredOrganization struct {
 	MemberAuthenticated bool             `json:"member_authenticated"`
