@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,11 +123,24 @@ func TestNothingIsLoadedFromElsewhere(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"app.css", "console.js", "icons.svg", "favicon.svg"} {
 		body := get(t, static.URL(name)).Body.String()
-		for _, bad := range []string{"@import", "url(http", "url(//", `url("http`, `url("//`, "eval(", "innerHTML", "fetch(", "style="} {
+		for _, bad := range []string{"@import", "url(http", "url(//", `url("http`, `url("//`, "eval(", "innerHTML", "XMLHttpRequest", "WebSocket", "sendBeacon", "style="} {
 			if strings.Contains(body, bad) {
 				t.Errorf("%s contains %s", name, bad)
 			}
 		}
+	}
+}
+
+// The script asks this console about the session, and nobody about anything else.
+func TestScriptAsksOnlyAboutTheSession(t *testing.T) {
+	t.Parallel()
+	body := get(t, static.URL("console.js")).Body.String()
+	var got []string
+	for _, call := range regexp.MustCompile(`fetch\(([^,)]*)`).FindAllStringSubmatch(body, -1) {
+		got = append(got, call[1])
+	}
+	if want := []string{`"/session"`, `"/session/extend"`}; !slices.Equal(got, want) {
+		t.Errorf("the script fetches %q, want %q", got, want)
 	}
 }
 

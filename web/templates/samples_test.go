@@ -1,7 +1,12 @@
 package templates_test
 
 import (
+	"bytes"
+	"encoding/base64"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 
 	"github.com/a-h/templ"
 
@@ -286,6 +291,167 @@ func people() []templates.LoginPerson {
 	}
 }
 
+// qrPicture is a PNG of the right size, though nobody's QR code.
+func qrPicture() string {
+	const n = 29
+	m := image.NewPaletted(image.Rect(0, 0, n, n), color.Palette{color.White, color.Black})
+	for i := range m.Pix {
+		x, y := i%n, i/n
+		fx, fy := min(x, n-1-x), min(y, n-1-y) // a finder pattern stands in three of four corners
+		switch ring := max(abs(fx-3), abs(fy-3)); {
+		case ring <= 4 && (x < n/2 || y < n/2):
+			m.Pix[i] = uint8((1 - ring/4) * (1 - ring/2%2*(1-ring%2)))
+		default:
+			m.Pix[i] = uint8((i*i*31 + i*7 + x*y) >> 3 & 1)
+		}
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		panic(err)
+	}
+	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes())
+}
+
+func abs(i int) int { return max(i, -i) }
+
+func chosen(v templates.Login) templates.Login {
+	v.Page, v.Chosen, v.Organization, v.Return, v.OtherURL = templates.Page{Title: "Sign in"}, true, "acme", "/audit", "/login"
+	return v
+}
+
+func waysIn() []templates.Link {
+	return []templates.Link{
+		{Text: "Continue with Acme Okta", URL: "/login/sso/start?organization=acme&connection=saml-connection-test-1"},
+		{Text: "Continue with Google", URL: "/login/oauth/google/start?organization=acme"},
+		{Text: "Continue with Microsoft", URL: "/login/oauth/microsoft/start?organization=acme"},
+	}
+}
+
+func codeForm() *templates.StepForm {
+	return &templates.StepForm{
+		Action: "/login/code/verify", Button: "Sign in",
+		Fields: []templates.Input{{Name: "code", Label: "Code", Autocomplete: "one-time-code", InputMode: "numeric", Required: true, Focus: true, MaxLength: 12}},
+	}
+}
+
+func passwordForm() *templates.StepForm {
+	return &templates.StepForm{
+		Action: "/account/password", Button: "Set password", Hidden: []templates.Hidden{{Name: "form", Value: "signed"}},
+		Fields: []templates.Input{
+			{Name: "email", Label: "Email", Type: "email", Value: "ada@acme.example", Autocomplete: "username"},
+			{Name: "password", Label: "New password", Type: "password", Value: "never shown", Hint: "Length helps more than odd signs.", Error: "Choose a stronger password.", Autocomplete: "new-password", Required: true, Focus: true},
+		},
+	}
+}
+
+// wayInSamples are the pages on the way in, and those about it.
+func wayInSamples() []sample {
+	all := []sample{
+		{"login-every-way", templates.LoginPage(templates.Login{Page: signedOut("Sign in"), Return: "/members", Password: true, Link: true, Code: true, More: true, FindURL: "/login/find", ForgotURL: "/login/forgot", People: people(), InboxURL: "http://127.0.0.1:4010/inbox"})},
+		{"login-chosen", templates.LoginPage(chosen(templates.Login{Password: true, Link: true, Code: true, Ways: waysIn(), FindURL: "/login/find", ForgotURL: "/login/forgot", Email: "ada@acme.example"}))},
+		{"login-sso-and-link", templates.LoginPage(chosen(templates.Login{Link: true, Ways: waysIn()[:1], Emergency: true, FindURL: "/login/find"}))},
+		{"login-sso-only", templates.LoginPage(chosen(templates.Login{Ways: waysIn(), Emergency: true, ForgotURL: "/login/forgot"}))},
+		{"login-code-only", templates.LoginPage(chosen(templates.Login{Code: true, Ways: waysIn()[1:2]}))},
+		{"login-no-way", templates.LoginPage(chosen(templates.Login{NoWay: "This organization allows no way of signing in that the console offers.", Emergency: true, FindURL: "/login/find"}))},
+	}
+	step := func(name, title string, v templates.SignInStep) {
+		if v.Page.Title == "" {
+			v.Page = templates.Page{Title: title}
+		}
+		all = append(all, sample{name, templates.SignInStepPage(v)})
+	}
+	again := []templates.StepForm{{Action: "/login/link", Button: "Send it again", Hint: "Only the newest link works.", Hidden: []templates.Hidden{{Name: "email", Value: "ada@acme.example"}}}}
+	start := []templates.Link{{Text: "Start again", URL: "/login"}}
+	step("step-sent", "Check your email", templates.SignInStep{
+		Text: []string{"If ada@acme.example may sign in to acme, a link is on its way.", "It works once, within an hour, in this browser."}, Others: again, Links: start,
+	})
+	step("step-code", "Enter the code", templates.SignInStep{
+		Text: []string{"It was sent to ada@acme.example and works for 10 minutes."}, Form: codeForm(), Others: []templates.StepForm{{Action: "/login/code", Button: "Send a new code"}}, Links: start,
+	})
+	wrong := codeForm()
+	wrong.Fields[0].Error, wrong.Fields[0].Value = "That is not the code, or it is no longer good.", "123456"
+	step("step-code-wrong", "Enter the code", templates.SignInStep{
+		Error: &templates.Notice{Kind: templates.Bad, Title: "You are not signed in", Text: "Three more tries, then the account is locked for an hour.", RequestID: "request-id-test-9"}, Form: wrong, Links: start,
+	})
+	enter := func(id string) *templates.StepForm {
+		return &templates.StepForm{Action: "/login/organizations", Button: "Continue", Hidden: []templates.Hidden{{Name: "organization_id", Value: id}}}
+	}
+	step("step-organizations", "Choose an organization", templates.SignInStep{
+		Text: []string{"ada@acme.example belongs to these."},
+		Choices: []templates.StepChoice{
+			{Title: "Acme Corporation", Text: "acme", Form: enter("organization-test-1")},
+			{Title: "Northwind Traders of the Outer Hebrides and Surrounding Isles", Text: "northwind · asks for a second factor", Badge: templates.Badge{Text: "invited", Kind: templates.Info}, Form: enter("organization-test-2")},
+			{Title: "Initech", Text: "Sign in again: this organization wants single sign-on.", URL: "/login?organization=initech", Button: "Sign in"},
+		}, Links: []templates.Link{{Text: "Use another email address", URL: "/login/find"}},
+	})
+	step("step-organizations-none", "Choose an organization", templates.SignInStep{
+		Info: &templates.Notice{Kind: templates.Info, Title: "No organization", Text: "mallory@nowhere.example belongs to none."}, Links: []templates.Link{{Text: "Use another email address", URL: "/login/find"}},
+	})
+	step("step-mfa", "Second factor", templates.SignInStep{
+		Text: []string{"Enter the code your authenticator app shows for Org Console."}, Form: codeForm(),
+		Others: []templates.StepForm{
+			{Action: "/mfa/sms/send", Button: "Send a code to +1 ··· ··06"},
+			{Action: "/mfa/recovery", Button: "Use recovery code", Fields: []templates.Input{{Name: "recovery_code", Label: "Recovery code", Hint: "Each works once.", Autocomplete: "off", Required: true}}},
+		}, Links: start,
+	})
+	step("step-mfa-enrol", "Set up a second factor", templates.SignInStep{
+		Text: []string{"Northwind Traders asks for one from everybody."},
+		Choices: []templates.StepChoice{
+			{Title: "Authenticator app", Text: "Works without a network. An app on your phone shows a new code every 30 seconds.", Badge: templates.Badge{Text: "safer", Kind: templates.Good}, Form: &templates.StepForm{Action: "/mfa/enroll/totp", Button: "Set up"}},
+		},
+		Others: []templates.StepForm{{Action: "/mfa/enroll/sms", Button: "Send a code", Fields: []templates.Input{{Name: "phone", Label: "Mobile phone", Type: "tel", Autocomplete: "tel", Hint: "With country code, like +1 500 555 0006.", Required: true}}}},
+	})
+	step("step-totp-enrol", "Set up your authenticator app", templates.SignInStep{
+		Text: []string{"Scan this with an authenticator app, then enter the code it shows."},
+		QR:   &templates.QR{Image: qrPicture(), Secret: "JBSW Y3DPEHPK3PXPJBSWY3DPEHPK3PXP", Alt: "QR code with the key below"}, Form: codeForm(),
+	})
+	step("step-recovery-codes", "Recovery codes", templates.SignInStep{
+		Text:  []string{"Each signs you in once when your phone is gone. They are shown only now: print them or keep them where you keep passwords."},
+		Codes: []string{"ckss-2skx-ebow", "spbc-424h-usw0", "hi08-n5tk-lns5", "1n6i-l5na-8axe", "aduj-eszy-pb1q", "ajv6-8uic-q3m4", "yhpb-ma5r-pnx3", "lizx-jdnr-wvn1", "gbdt-x3ln-aznq", "ug4q-8mlp-zvm2"},
+		Form:  &templates.StepForm{Action: "/mfa/recovery-codes", Button: "I have kept them"},
+	})
+	step("step-continue", "Signing in", templates.SignInStep{
+		Text: []string{"One more click, so that a mail scanner cannot use up your link."}, Form: &templates.StepForm{Action: "/authenticate", Button: "Continue"}, AutoSubmit: true,
+	})
+	step("step-forgot", "Forgot password", templates.SignInStep{
+		Text: []string{"A link to set a new one goes to your address."},
+		Form: &templates.StepForm{Action: "/login/forgot", Button: "Send link", Fields: []templates.Input{
+			{Name: "organization", Label: "Organization", Value: "acme", Autocomplete: "organization", Required: true},
+			{Name: "email", Label: "Email", Type: "email", Autocomplete: "username", Required: true},
+		}}, Links: []templates.Link{{Text: "Sign in", URL: "/login"}},
+	})
+	weak := &templates.Notice{Kind: templates.Bad, Title: "This password is too easy to guess", Lines: []string{"It contains your email address.", "Add another word or two.", "It was found in a leak of another site’s passwords."}}
+	step("step-new-password", "New password", templates.SignInStep{Error: weak, Facts: []templates.Row{{Label: "Account", Value: "ada@acme.example"}, {Label: "Organization", Value: "Acme Corporation"}}, Form: passwordForm(), Links: start})
+	step("step-danger", "Replace the authenticator app", templates.SignInStep{
+		Info: &templates.Notice{Kind: templates.Warn, Text: "The codes of the old one stop working."}, Form: &templates.StepForm{Action: "/x", Button: "Replace", Danger: true, Hint: "You are asked for a code of the new one next."},
+	})
+
+	signedIn := page("Change password")
+	signedIn.Crumbs = []templates.Link{{Text: "Account", URL: "/account"}}
+	signedIn.Session = sessionLife()
+	all = append(all, sample{"account-password", templates.SignInStepPage(templates.SignInStep{Page: signedIn, Error: weak, Form: passwordForm()})})
+	account := templates.Account{
+		Page: page("Account"), Notice: &templates.Notice{Kind: templates.Good, Title: "Your password is changed", Text: "Your other sessions have ended.", RequestID: "request-id-test-8"},
+		Session: []templates.Row{{Label: "Signed in with", Value: "Password, authenticator app"}, {Label: "Since", Value: "2026-11-23 12:31 UTC", ISO: "2026-11-23T12:31:00Z", Kind: templates.When}, {Label: "Session", Value: "member-session-test-fdd0cf4d-8f6a-4c48-8d5c-2f3f0b2e3a11", Kind: templates.Code}},
+		Cards: []templates.AccountCard{
+			{Title: "Password", Text: "Set. Changing it ends your other sessions.", Links: []templates.Link{{Text: "Change password", URL: "/account/password"}}},
+			{Title: "Organizations", Text: "You are in Acme Corporation.", Links: []templates.Link{{Text: "Switch organization", URL: "/account/organizations"}}},
+			{Title: "Second factor", Text: "Authenticator app. Whoever looks after members can remove it."},
+		},
+	}
+	account.Page.Session = sessionLife()
+	all = append(all, sample{"account", templates.AccountPage(account)})
+	imposed := memberFull()
+	imposed.Page.Session = sessionLife()
+	imposed.Page.Actor.Impersonator = "support@stytch.example"
+	all = append(all, sample{"impersonated", templates.MemberPage(imposed)})
+	return all
+}
+
+func sessionLife() *templates.SessionLife {
+	return &templates.SessionLife{IdleSeconds: 1800, EndSeconds: 28795, EndsAt: templates.Time{ISO: "2026-11-23T20:31:00Z", Text: "20:31 UTC"}}
+}
+
 // samples is every screen in the states that look different.
 func samples() []sample {
 	trouble := templates.Notice{Kind: templates.Bad, Title: "Stytch did not answer in time", Text: "Nothing was changed. Reload the page to try again.", RequestID: "request-id-test-1"}
@@ -318,7 +484,7 @@ func samples() []sample {
 	unverified := auditEvent()
 	unverified.Evidence = templates.Evidence{Problem: "The stored bytes do not give the leaf hash in the tree."}
 
-	return []sample{
+	return append(wayInSamples(), []sample{
 		{"login-demo", templates.LoginPage(templates.Login{Page: signedOut("Sign in"), Return: "/members?q=x", People: people()})},
 		{"login-error", templates.LoginPage(templates.Login{Page: templates.Page{Title: "Sign in"}, Organization: "acme", Email: "ada@acme.example", Error: &templates.Notice{Kind: templates.Bad, Title: "Sign-in failed", Text: "The organization, email or password is not right."}})},
 		{"members-full", templates.MembersPage(memberFilters(templates.Members{Page: page("Members"), Rows: memberRows(100), Count: "100 shown of 250 members", NextURL: "/members?cursor=x", PreviousURL: "/members"}))},
@@ -343,5 +509,5 @@ func samples() []sample {
 		{"failure-signed-in", templates.FailurePage(failureOf(page("Stytch is in trouble")))},
 		{"failure-signed-out", templates.FailurePage(failureOf(signedOut("Not found")))},
 		{"signed-out", templates.SignedOutPage(templates.SignedOut{Page: signedOut("Signed out"), Text: "You are signed out here, but Stytch did not confirm it.", Next: []string{"Close the browser if the computer is not yours."}, UpstreamRequestID: "request-id-test-3", RequestID: "01J9Z4", SignInURL: "/login"})},
-	}
+	}...)
 }

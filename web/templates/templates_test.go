@@ -47,11 +47,14 @@ func checkPage(t *testing.T, doc *goquery.Document) {
 			case a.Key == "style" || strings.HasPrefix(a.Key, "on"):
 				t.Errorf("<%s %s=%q>: inline style or script", node.Data, a.Key, a.Val)
 			case a.Key == "src", a.Key == "href" && (node.Data == "link" || node.Data == "use"):
-				if !strings.HasPrefix(a.Val, "/static/") {
+				if !strings.HasPrefix(a.Val, "/static/") && !(node.Data == "img" && strings.HasPrefix(a.Val, "data:image/png;base64,")) {
 					t.Errorf("<%s %s=%q> is loaded from elsewhere", node.Data, a.Key, a.Val)
 				}
 			case a.Key == "href", a.Key == "action":
 				u, err := url.Parse(a.Val)
+				if err == nil && u.Hostname() == "127.0.0.1" && s.Closest(".people").Length() == 1 && s.AttrOr("rel", "") == "noopener" {
+					break // the demo's inbox
+				}
 				if err != nil || u.Host != "" || u.Scheme != "" && a.Val != string(templ.FailedSanitizationURL) {
 					t.Errorf("<%s %s=%q> leads elsewhere", node.Data, a.Key, a.Val)
 				}

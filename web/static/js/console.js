@@ -7,7 +7,7 @@
   // clipboard: at worst the text stays selected.
   const copy = async (node) => {
     try {
-      await navigator.clipboard.writeText(node.textContent);
+      await navigator.clipboard.writeText(node.innerText);
       return "Copied";
     } catch {
       getSelection().selectAllChildren(node);
@@ -22,6 +22,11 @@
       button.textContent = await copy(from);
       setTimeout(() => { button.textContent = label; }, 2000);
     });
+  }
+
+  for (const button of all("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
   }
 
   // A form is posted once. The button is disabled after the browser has taken
@@ -43,6 +48,14 @@
     }
   });
 
+  // A step that asks nothing goes on by itself. It is a post all the same: what
+  // only looks at links must not use them up.
+  for (const form of all("form[data-autosubmit]")) {
+    const button = form.querySelector("[type=submit]");
+    button.textContent = "Continuing…";
+    form.requestSubmit(button);
+  }
+
   // A time shows the reader's own on hover.
   document.addEventListener("pointerover", (event) => {
     const time = event.target.closest?.("time[datetime]");
@@ -61,5 +74,87 @@
       event.preventDefault();
       close.click();
     });
+  }
+
+  // The end of the session is told in time. The clock decides, not a timer: a
+  // laptop's sleep stops timers. Another tab may have kept the session alive, so
+  // the server is asked before anything is said.
+  const warning = document.getElementById("session-warning");
+  if (warning) {
+    const minute = 60_000;
+    const { idle, end } = document.body.dataset;
+    const early = Math.min(2 * minute, idle * 500);
+    const status = warning.querySelector("[role=status]");
+    let idleAt, endAt, asked, asking = false, shown = "", failed = false;
+    const lasts = (idleSeconds, endSeconds) => {
+      idleAt = Date.now() + idleSeconds * 1000;
+      endAt = Date.now() + endSeconds * 1000;
+    };
+    lasts(idle, end);
+
+    const state = () => {
+      const now = Date.now();
+      if (Math.min(idleAt, endAt) <= now) return "ended";
+      if (idleAt < endAt && idleAt - now <= early) return "idle";
+      return endAt - now <= 5 * minute ? "end" : "";
+    };
+    // What is seen is also said: once for each change, not at every second.
+    const tell = () => {
+      for (const part of warning.querySelectorAll("[data-when]")) part.hidden = part.dataset.when !== shown && !(failed && part.dataset.when === "failed");
+      if (!warning.open) warning.showModal();
+      status.textContent = [...warning.querySelectorAll("p[data-when]:not([hidden])")].map((p) => p.textContent).join(" ");
+    };
+    const show = () => {
+      const now = state();
+      const seconds = Math.ceil(((now === "idle" ? idleAt : endAt) - Date.now()) / 1000);
+      for (const part of warning.querySelectorAll("[data-left]")) part.textContent = `${seconds >= 60 ? `${Math.floor(seconds / 60)} min ` : ""}${seconds % 60} s`;
+      if (now === shown) return;
+      shown = now;
+      failed = false;
+      if (!now) return warning.close();
+      tell();
+    };
+    // A server that cannot be asked does not stop the clock.
+    const ask = async () => {
+      asking = true;
+      try {
+        const answer = await fetch("/session", { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+        if (answer.status === 401) lasts(0, 0);
+        if (answer.ok) {
+          const life = await answer.json();
+          lasts(life.idle_seconds, life.end_seconds);
+        }
+      } catch {}
+      asking = false;
+      asked = Date.now();
+      show();
+    };
+    setInterval(() => {
+      const now = state();
+      if (now === shown) {
+        if (!now) return;
+        show();
+        if (now === "ended" || Date.now() - asked < minute / 2) return;
+      }
+      if (!asking) ask();
+    }, 1000);
+    for (const [target, event] of [[document, "visibilitychange"], [window, "focus"]]) {
+      target.addEventListener(event, () => {
+        if (!document.hidden && !asking && (state() || shown)) ask();
+      });
+    }
+
+    warning.querySelector("[data-stay]").addEventListener("click", async () => {
+      failed = false;
+      let ok = false;
+      try {
+        ok = (await fetch("/session/extend", { method: "POST", signal: AbortSignal.timeout(10_000) })).ok;
+      } catch {}
+      await ask();
+      if (ok || !shown) return;
+      failed = true;
+      tell();
+    });
+    warning.querySelector("[data-dismiss]").addEventListener("click", () => warning.close());
   }
 })();
