@@ -221,6 +221,7 @@ type request struct {
 	timeout  time.Duration // 0 is the client's
 	secrets  []string      // must not appear in errors, besides the client's own and the acting session
 	acting   ActingSession // zero sends no header; only doAs sets it
+	public   bool          // sends no credentials
 }
 
 // call makes a call that acts for nobody, unless one of the checks says why not.
@@ -282,7 +283,9 @@ func (c *Client) do(ctx context.Context, r request, out answer) error {
 	if err != nil {
 		return badArgument(r.endpoint, ErrBadArgument)
 	}
-	req.Header.Set("Authorization", *c.authorization)
+	if !r.public {
+		req.Header.Set("Authorization", *c.authorization)
+	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.userAgent)
