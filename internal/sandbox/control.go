@@ -58,6 +58,8 @@ func controlTable() []controlRoute {
 		{"POST", "/_sandbox/members/{member_id}", "change a member behind everybody's back", (*Sandbox).controlChangeMember},
 		{"POST", "/_sandbox/sessions", "open a session for a member", (*Sandbox).controlOpenSession},
 		{"DELETE", "/_sandbox/sessions/{member_session_id}", "end a session", (*Sandbox).controlEndSession},
+		{"POST", "/_sandbox/impersonations", "mint an impersonation token for a member", (*Sandbox).controlImpersonate},
+		{"POST", "/_sandbox/keys/rotate", "sign JWTs with a new key; the old ones stay published", (*Sandbox).controlRotateKeys},
 	}
 }
 

@@ -48,6 +48,8 @@ type controlMember struct {
 	SeededPassword string        `json:"seeded_password"` // "" once it is no longer the member's
 	Failures       int           `json:"failures"`
 	ResetRequired  bool          `json:"reset_required"`
+	TOTPCode       string        `json:"totp_code"` // that is accepted next; "": no authenticator app
+	RecoveryCodes  []string      `json:"recovery_codes"`
 }
 
 // inspect needs project.mu.
@@ -55,6 +57,10 @@ func (s *Sandbox) inspect(ref rowRef) controlMember {
 	p, now := s.project, s.now()
 	m := p.member(ref)
 	out := controlMember{Member: m.show(s.nowUTC()), Sessions: []sessionJSON{}, Failures: m.failures, ResetRequired: m.resetRequired}
+	out.TOTPCode, out.RecoveryCodes = s.nextCode(m), []string{}
+	if app := p.authenticator(m); app != nil {
+		out.RecoveryCodes = app.recovery
+	}
 	for _, open := range p.byMember[ref] {
 		if p.alive(open, now) {
 			out.Sessions = append(out.Sessions, p.showSession(open))

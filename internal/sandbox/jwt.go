@@ -28,20 +28,66 @@ type signingKey struct {
 	private *rsa.PrivateKey
 }
 
-// signingKeys makes the key when it is first needed: it takes longer than all the rest of the start.
-type signingKeys struct{ get func() *signingKey }
+// signingKeys makes the first key when it is needed: that takes longer than all the rest of the start.
+type signingKeys struct {
+	first func() *signingKey
 
-func newSigningKeys() *signingKeys {
-	return &signingKeys{get: sync.OnceValue(func() *signingKey {
-		private, err := rsa.GenerateKey(rand.Reader, 2048)
-		if err != nil {
-			panic(fmt.Sprintf("sandbox: make signing key: %v", err))
+	mu    sync.Mutex
+	later []*signingKey // in order of rotation
+}
+
+func newSigningKeys() *signingKeys { return &signingKeys{first: sync.OnceValue(newSigningKey)} }
+
+func newSigningKey() *signingKey {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(fmt.Sprintf("sandbox: make signing key: %v", err))
+	}
+	var b [16]byte
+	sum := sha256.Sum256(private.N.Bytes())
+	copy(b[:], sum[:])
+	return &signingKey{id: "jwk-test-" + formatUUID(b), private: private}
+}
+
+// all are the published keys, oldest first. None is ever withdrawn.
+func (k *signingKeys) all() []*signingKey {
+	first := k.first()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return append([]*signingKey{first}, k.later...)
+}
+
+// get is the key that signs.
+func (k *signingKeys) get() *signingKey {
+	all := k.all()
+	return all[len(all)-1]
+}
+
+// rotate makes another key, which signs from now on.
+func (k *signingKeys) rotate() *signingKey {
+	added := newSigningKey()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.later = append(k.later, added)
+	return added
+}
+
+// find finds the public key that a JWT says it is signed with.
+func (k *signingKeys) find(token *jwt.Token) (any, error) {
+	for _, key := range k.all() {
+		if key.id == token.Header["kid"] {
+			return &key.private.PublicKey, nil
 		}
-		var b [16]byte
-		sum := sha256.Sum256(private.N.Bytes())
-		copy(b[:], sum[:])
-		return &signingKey{id: "jwk-test-" + formatUUID(b), private: private}
-	})}
+	}
+	return nil, errors.New("no such key")
+}
+
+func (s *Sandbox) controlRotateKeys(map[string]string, *http.Request) (any, error) {
+	signing, ids := s.keys.rotate().id, []string{}
+	for _, key := range s.keys.all() {
+		ids = append(ids, key.id)
+	}
+	return map[string]any{"signing": signing, "published": ids}, nil
 }
 
 func (s *Sandbox) signJWT(key *signingKey, view sessionJSON, now time.Time) (string, error) {
@@ -73,9 +119,7 @@ func (s *Sandbox) signJWT(key *signingKey, view sessionJSON, now time.Time) (str
 // verifyJWT returns the id of the session a JWT speaks of. A JWT past its own five minutes is still good here: what
 // counts is whether the session is alive.
 func (s *Sandbox) verifyJWT(text string) (string, error) {
-	key := s.keys.get()
-	token, err := jwt.Parse(text, func(*jwt.Token) (any, error) { return &key.private.PublicKey, nil },
-		jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation())
+	token, err := jwt.Parse(text, s.keys.find, jwt.WithValidMethods([]string{"RS256"}), jwt.WithoutClaimsValidation())
 	if err != nil {
 		return "", fmt.Errorf("verify session JWT: %w", err)
 	}
@@ -109,13 +153,16 @@ func getJWKS(c *call) (answer, error) {
 	if c.params["project_id"] != c.info.ProjectID {
 		return nil, fail(http.StatusNotFound, "route_not_found", "There is no such project.")
 	}
-	key := c.keys.get()
-	public := key.private.PublicKey
-	sum := sha256.Sum256(public.N.Bytes())
-	return &jwksReply{Keys: []jwk{{
-		Kty: "RSA", Use: "sig", KeyOps: []string{"verify"}, Alg: "RS256", Kid: key.id, X5C: []string{},
-		X5TS256: base64.RawURLEncoding.EncodeToString(sum[:]),
-		N:       base64.RawURLEncoding.EncodeToString(public.N.Bytes()),
-		E:       base64.RawURLEncoding.EncodeToString(big.NewInt(int64(public.E)).Bytes()),
-	}}}, nil
+	out := &jwksReply{Keys: []jwk{}}
+	for _, key := range c.keys.all() {
+		public := key.private.PublicKey
+		sum := sha256.Sum256(public.N.Bytes())
+		out.Keys = append(out.Keys, jwk{
+			Kty: "RSA", Use: "sig", KeyOps: []string{"verify"}, Alg: "RS256", Kid: key.id, X5C: []string{},
+			X5TS256: base64.RawURLEncoding.EncodeToString(sum[:]),
+			N:       base64.RawURLEncoding.EncodeToString(public.N.Bytes()),
+			E:       base64.RawURLEncoding.EncodeToString(big.NewInt(int64(public.E)).Bytes()),
+		})
+	}
+	return out, nil
 }

@@ -16,9 +16,7 @@ type pageRoute struct {
 }
 
 func pageTable() []pageRoute {
-	return []pageRoute{
-		{"GET", "/inbox", (*Sandbox).inboxPage},
-	}
+	return append(idpRoutes(), pageRoute{"GET", "/inbox", (*Sandbox).inboxPage})
 }
 
 // pageContent is what a page says within the common frame. Body is executed with Data.

@@ -185,7 +185,7 @@ func (b *maker) scim() {
 func (p *project) oauth(memberID, provider, email string) oauthRegistration {
 	r := oauthRegistration{
 		ProviderType:              map[string]string{"google": "Google", "microsoft": "Microsoft", "github": "GitHub", "slack": "Slack", "hubspot": "Hubspot"}[provider],
-		ProviderSubject:           p.ids.uuid("oauth subject", memberID, provider)[:18],
+		ProviderSubject:           p.subject(provider, email),
 		MemberOAuthRegistrationID: "member-oauth-registration-test-" + p.ids.uuid("oauth", memberID, provider),
 	}
 	if provider == "google" {

@@ -277,8 +277,7 @@ func (c *call) prove(ref rowRef, h held, key *signingKey, added ...authFactor) (
 		primary = nil // the session is there, so what it asked for was met
 	}
 	if primary != nil && slices.ContainsFunc(added, authFactor.second) {
-		return nil, fail(http.StatusBadRequest, "action_available_only_once_primary_authentication_is_met",
-			"The organization wants another primary factor first.")
+		return nil, errPrimaryFirst()
 	}
 	if !c.dry {
 		m = p.update(ref, func(m *member) { c.proven(m, primary == nil, factors) })
