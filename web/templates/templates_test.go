@@ -47,7 +47,8 @@ func checkPage(t *testing.T, doc *goquery.Document) {
 			case a.Key == "style" || strings.HasPrefix(a.Key, "on"):
 				t.Errorf("<%s %s=%q>: inline style or script", node.Data, a.Key, a.Val)
 			case a.Key == "src", a.Key == "href" && (node.Data == "link" || node.Data == "use"):
-				if !strings.HasPrefix(a.Val, "/static/") && !(node.Data == "img" && strings.HasPrefix(a.Val, "data:image/png;base64,")) {
+				picture := node.Data == "img" && strings.HasPrefix(a.Val, "data:image/png;base64,")
+				if !picture && !strings.HasPrefix(a.Val, "/static/") {
 					t.Errorf("<%s %s=%q> is loaded from elsewhere", node.Data, a.Key, a.Val)
 				}
 			case a.Key == "href", a.Key == "action":
@@ -131,6 +132,45 @@ func TestPageParts(t *testing.T) {
 			{".people tbody tr:nth-child(1) td:nth-child(3) code", "ada@acme.example"},
 		},
 		"login-error": {{"[role=alert] .title", "Sign-in failed"}},
+		"login-every-way": {
+			{"form a[href='/login/forgot']", "Forgot password?"},
+			{"main > p a[href='/login/find']", "Find my organization"},
+			{".people a[target=_blank][rel=noopener]", "sandbox inbox"},
+		},
+		"login-chosen":   {{".chosen bdi", "acme"}, {".chosen a[href='/login']", "Another organization"}, {"label[for=email]", "Email"}},
+		"login-sso-only": {{"details summary", "Break-glass account"}, {"details form[action='/login/password'] button", "Sign in"}, {"details label[for=emergency-password]", "Password"}},
+		"login-no-way":   {{".alert bdi", "This organization allows no way of signing in that the console offers."}},
+		"step-code-wrong": {
+			{"h1", "Enter the code"},
+			{"form[action='/login/code/verify'] label[for=code]", "Code"},
+			{"#code-error", "That is not the code, or it is no longer good."},
+			{"[role=alert] .title", "You are not signed in"},
+		},
+		"step-organizations": {
+			{".choices li:nth-child(2) .title", "Northwind Traders of the Outer Hebrides and Surrounding Isles"},
+			{".choices li:nth-child(2) .badge", "invited"},
+			{".choices li:nth-child(2) form[method=post][action='/login/organizations'] button[aria-describedby=choice-1]", "Continue"},
+			{".choices li:nth-child(3) a[href='/login?organization=initech'][aria-describedby=choice-2]", "Sign in"},
+		},
+		"step-totp-enrol":     {{"#secret", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}, {"#secret span:nth-child(2)", "Y3DP"}, {"button[data-copy=secret][hidden]", "Copy"}},
+		"step-recovery-codes": {{"#codes li:nth-child(10) code", "ug4q-8mlp-zvm2"}, {"button[data-copy=codes][hidden]", "Copy"}, {"button[data-print][hidden]", "Print"}},
+		"step-continue":       {{"form[data-autosubmit][action='/authenticate'] button", "Continue"}},
+		"step-new-password":   {{"[role=alert] li:nth-child(2)", "Add another word or two."}, {"label[for=password]", "New password"}},
+		"account": {
+			{"h1", "Account"},
+			{"[role=status] .title", "Your password is changed"},
+			{"a.btn[href='/account/password']", "Change password"},
+			{".who a[href='/account']", "Account"},
+			{".who a[href='/account/organizations']", "Switch organization"},
+			{"footer span:last-child", "Signed in until 20:31 UTC at the latest; idle pages end after 30 minutes."},
+			{"dialog#session-warning:not([open]) button[data-stay]", "Stay signed in"},
+			{"#session-warning a[href='/login'][target=_blank][rel=noopener]", "Sign in again"},
+			{"#session-warning p[data-when=ended]", "Your session has ended. What you typed is still here. Sign in again in another tab, then come back."},
+		},
+		"impersonated": {
+			{"[role=note][aria-label=Impersonation]", "Impersonated session. support@stytch.example is signed in as Ada Admin (ada@acme.example). Everything done is recorded as such."},
+			{".impersonation form[method=post][action='/logout'] button", "Sign out"},
+		},
 		"members-full": {
 			{"h1", "Members"},
 			{"form[method=get][action='/members'] label[for=q]", "Search"},
@@ -318,6 +358,18 @@ func TestHostileText(t *testing.T) {
 			v.Evidence.Verified = false
 			return templates.AuditEventPage(v)
 		}),
+		"login-first": hostilePage(func(v templates.Login) templ.Component { v.Chosen = false; return templates.LoginPage(v) }),
+		"login-emergency": hostilePage(func(v templates.Login) templ.Component {
+			v.Password, v.Link, v.Code = false, false, false
+			return templates.LoginPage(v)
+		}),
+		"step": hostilePage(func(v templates.SignInStep) templ.Component { unnameStep(&v); return templates.SignInStepPage(v) }),
+		"step-signed-out": hostilePage(func(v templates.SignInStep) templ.Component {
+			unnameStep(&v)
+			v.Page.Actor, v.Page.Session, v.Choices = nil, nil, nil
+			return templates.SignInStepPage(v)
+		}),
+		"account":    hostilePage(templates.AccountPage),
 		"failure":    hostilePage(templates.FailurePage),
 		"signed-out": hostilePage(templates.SignedOutPage),
 	} {
@@ -342,6 +394,22 @@ func TestHostileText(t *testing.T) {
 func unname(groups []templates.Group) {
 	for i := range groups {
 		groups[i].ID = ""
+	}
+}
+
+// unnameStep gives the fields the names that handlers give, each once in a form.
+func unnameStep(v *templates.SignInStep) {
+	name := func(f *templates.StepForm) {
+		for i := range f.Fields {
+			f.Fields[i].Name = []string{"first", "second"}[i]
+		}
+	}
+	name(v.Form)
+	for i := range v.Others {
+		name(&v.Others[i])
+	}
+	for i := range v.Choices {
+		name(v.Choices[i].Form)
 	}
 }
 

@@ -102,6 +102,8 @@
     const tell = () => {
       for (const part of warning.querySelectorAll("[data-when]")) part.hidden = part.dataset.when !== shown && !(failed && part.dataset.when === "failed");
       if (!warning.open) warning.showModal();
+      // The focus may have been on what is gone now.
+      if (!warning.contains(document.activeElement)) warning.querySelector(".buttons > :not([hidden])").focus();
       status.textContent = [...warning.querySelectorAll("p[data-when]:not([hidden])")].map((p) => p.textContent).join(" ");
     };
     const show = () => {
@@ -111,7 +113,10 @@
       if (now === shown) return;
       shown = now;
       failed = false;
-      if (!now) return warning.close();
+      if (!now) {
+        status.textContent = "";
+        return warning.close();
+      }
       tell();
     };
     // A server that cannot be asked does not stop the clock.
