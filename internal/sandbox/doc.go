@@ -7,13 +7,40 @@
 // # Project and people
 //
 // Everything seeded follows from [Options.Seed]: ids, names, passwords, credentials. The organization acme has
-// [Options.OrgSize] members that are not deleted; globex has a dozen; initech does not allow passwords; northwind demands
-// a second factor; keystone allows only passwords. [Info.People] are the people to sign in as; GET /_sandbox/people lists these and all others worth
-// trying: locked, pending, invited, deleted, without a password, with a hostile name, with every field filled, with each
-// source of a role, and so on, with their passwords.
+// [Options.OrgSize] members that are not deleted; globex has a dozen, and allows every way in; initech allows single
+// sign-on and mailed links; northwind demands a second factor; keystone allows only passwords. [Info.People] are the
+// people to sign in as; GET /_sandbox/people lists these and all others worth trying: locked, pending, invited, deleted,
+// without a password, with a hostile name, with every field filled, with each source of a role, and so on, with their
+// passwords. One address, sam@partners.example, is in acme, globex and northwind, and invited to initech.
 //
 // Passwords are hashed with argon2id (1 MiB, one pass); those of Info.People at the start, others when they are first
-// tried. Locks are those of a project with default settings: 10 failures in a row lock for one hour.
+// tried. Locks are those of a project with default settings: 10 failures in a row, of passwords and codes together, lock
+// for one hour.
+//
+// # Signing in
+//
+// Whatever somebody proves goes through one place (prove, in signin.go). It adds the factor to those in the intermediate
+// session or session that was passed, and asks the organization: no factor that it allows, or only one of a provider that
+// does not vouch for addresses, is primary_required; a second factor that is demanded and was not shown, and no live
+// session of the member, is mfa_required; else there is a session. The same intermediate session comes back until it is
+// enough; it lives 10 minutes from its first factor. With a password or SSO in it, it is good for one organization.
+//
+// Where the documentation is silent:
+//   - A wrong or missing PKCE verifier is refused (400 pkce_mismatch, pkce_expected_code_verifier) and does not use the
+//     token up; a verifier without a challenge is refused, too. Nor is a token or code used up by a request that is
+//     refused for another reason, such as a weak password or a dead session.
+//   - A used or expired link is 401 unable_to_auth_magic_link, an unknown one 404 magic_link_not_found. A code that is
+//     wrong or expired is 401 unable_to_auth_otp_code, one that was never sent or was used 404 otp_code_not_found.
+//   - A code for discovery dies of 10 wrong guesses, as there is no member to lock.
+//   - Pending and invited members are active once they have met the primary requirement, before any second factor.
+//   - A session that is passed to a sign-in is extended where session_duration_minutes is given, and else ends as before.
+//   - A session exchange takes along what was proven by mail or OAuth, no second factor, and leaves the old session open.
+//   - Nobody becomes a member by signing in (400 email_jit_provisioning_not_allowed); only an invitation adds one.
+//   - A new password has a new id. zxcvbn is estimated in the rough: a decimal digit of guesses for each character that is
+//     no repetition, sequence, common word or part of the address.
+//
+// Mails and text messages are not sent: they lie in the outbox, the last 500 of them. The page /inbox shows them to
+// people, with links to click. A link leads to the redirect URL of the call, or to [Options.RedirectURL].
 //
 // # Faults
 //
@@ -35,10 +62,13 @@
 //	GET    /_sandbox/journal?since=&endpoint=       {"requests": […], "dropped": n}; the last 10,000, without secrets
 //	DELETE /_sandbox/journal                        forgets
 //	GET    /_sandbox/switches                       {"cross_org_passwords", "totals_off", "enumeration_protection",
-//	                                                "console_resources_off", "latency"}
+//	                                                "console_resources_off", "luds_passwords", "latency"}
 //	PUT    /_sandbox/switches                       sets those that the body names
 //	GET    /_sandbox/people                         {"people": […]}
-//	GET    /_sandbox/outbox                         {"mails": […]}: mails that would have been sent, with their tokens
+//	GET    /_sandbox/outbox                         {"mails": […]}: messages that would have been sent: "kind" (login_link,
+//	                                                signup_link, invite, discovery_link, login_code, discovery_code,
+//	                                                password_reset, discovery_reset, sms_code), "channel" (email, sms), "to",
+//	                                                "token", "code", "url" and, of resets, "login_url"
 //	DELETE /_sandbox/outbox                         forgets
 //	GET    /_sandbox/members/{member_id}            {"member", "sessions", "seeded_password", "failures", "reset_required"}
 //	POST   /_sandbox/members/{member_id}            changes: {"name", "status", "roles", "is_breakglass", "mfa_enrolled",

@@ -166,11 +166,11 @@ func (s *Sandbox) landingURL(l landing, token string) string {
 		return "" // checked when it came in
 	}
 	extra := "stytch_token_type=" + url.QueryEscape(l.kind.tokenType())
-	switch l.kind {
-	case landReset:
-		extra += "&stytch_redirect_type=reset_password&public_token=" + url.QueryEscape(s.info.PublicToken)
-	case landDiscoveryReset:
+	if l.kind == landReset || l.kind == landDiscoveryReset {
 		extra += "&stytch_redirect_type=reset_password"
+	}
+	if l.kind == landReset {
+		extra += "&public_token=" + url.QueryEscape(s.info.PublicToken)
 	}
 	if l.ref != nil {
 		extra += "&slug=" + url.QueryEscape(s.project.orgs[l.ref.org].json.OrganizationSlug)
