@@ -348,7 +348,7 @@ func passwordForm() *templates.StepForm {
 func wayInSamples() []sample {
 	all := []sample{
 		{"login-every-way", templates.LoginPage(templates.Login{Page: signedOut("Sign in"), Return: "/members", Password: true, Link: true, Code: true, More: true, FindURL: "/login/find", ForgotURL: "/login/forgot", People: people(), InboxURL: "http://127.0.0.1:4010/inbox"})},
-		{"login-chosen", templates.LoginPage(chosen(templates.Login{Password: true, Link: true, Code: true, Ways: waysIn(), FindURL: "/login/find", ForgotURL: "/login/forgot", Email: "ada@acme.example"}))},
+		{"login-chosen", templates.LoginPage(chosen(templates.Login{Password: true, Emergency: true, Link: true, Code: true, More: true, Ways: waysIn(), FindURL: "/login/find", ForgotURL: "/login/forgot", Email: "ada@acme.example"}))},
 		{"login-sso-and-link", templates.LoginPage(chosen(templates.Login{Link: true, Ways: waysIn()[:1], Emergency: true, FindURL: "/login/find"}))},
 		{"login-sso-only", templates.LoginPage(chosen(templates.Login{Ways: waysIn(), Emergency: true, ForgotURL: "/login/forgot"}))},
 		{"login-code-only", templates.LoginPage(chosen(templates.Login{Code: true, Ways: waysIn()[1:2]}))},

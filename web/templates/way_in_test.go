@@ -49,6 +49,12 @@ func TestLoginOffers(t *testing.T) {
 				}
 				got = append(got, says)
 			})
+			doc.Find(".login form").Each(func(_ int, f *goquery.Selection) {
+				action := f.AttrOr("action", "")
+				if first := f.Find("[type=submit]").First().AttrOr("formaction", action); first != action {
+					t.Errorf("Enter leads to %s, the form to %s", first, action)
+				}
+			})
 			if !slices.Equal(got, want) {
 				t.Errorf("offered:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 			}
@@ -93,6 +99,16 @@ func TestNoPasswordIsFilledIn(t *testing.T) {
 	}
 }
 
+func TestOrStandsBetweenForms(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]int{"step-sent": 0, "step-code": 1, "step-code-wrong": 0, "step-mfa": 1, "step-mfa-enrol": 1, "step-organizations": 0} {
+		_, doc := render(t, pageNamed(t, name))
+		if got := doc.Find(".or").Length(); got != want {
+			t.Errorf("%s: %d dividers, want %d", name, got, want)
+		}
+	}
+}
+
 func TestCodeField(t *testing.T) {
 	t.Parallel()
 	_, doc := render(t, pageNamed(t, "step-code-wrong"))
@@ -125,12 +141,12 @@ func TestQRPicture(t *testing.T) {
 	for image, want := range map[string]int{
 		qrPicture(): 1, "": 0, "https://evil.example/x.png": 0, "data:image/svg+xml;base64,PHN2Zz4=": 0, "data:text/html,x": 0, "//evil.example/x.png": 0,
 	} {
-		_, doc := render(t, templates.SignInStepPage(templates.SignInStep{Page: signedOut("x"), QR: &templates.QR{Image: image, Secret: "ABCDEFGHIJ", Alt: "QR code"}}))
+		_, doc := render(t, templates.SignInStepPage(templates.SignInStep{Page: signedOut("x"), QR: &templates.QR{Image: image, Secret: "ABCD EFGHI", Alt: "QR code"}}))
 		pictures := doc.Find(".qr img")
 		if pictures.Length() != want || want == 1 && (pictures.AttrOr("src", "") != image || pictures.AttrOr("alt", "") != "QR code") {
 			t.Errorf("%.30q: %d pictures, want %d", image, pictures.Length(), want)
 		}
-		if got := doc.Find("#secret span").Map(func(_ int, s *goquery.Selection) string { return s.Text() }); !slices.Equal(got, []string{"ABCD", "EFGH", "IJ"}) {
+		if got := doc.Find("#secret span").Map(func(_ int, s *goquery.Selection) string { return s.Text() }); !slices.Equal(got, []string{"ABCD", "EFGH", "I"}) {
 			t.Errorf("the secret stands as %q", got)
 		}
 	}
