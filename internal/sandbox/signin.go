@@ -279,11 +279,16 @@ func (c *call) prove(ref rowRef, h held, key *signingKey, added ...authFactor) (
 	if primary != nil && slices.ContainsFunc(added, authFactor.second) {
 		return nil, errPrimaryFirst()
 	}
-	if !c.dry {
-		m = p.update(ref, func(m *member) { c.proven(m, primary == nil, factors) })
-	}
 	if h.trusted {
 		mfa = nil
+	}
+	if !c.dry {
+		m = p.update(ref, func(m *member) {
+			c.proven(m, primary == nil, factors)
+			if primary == nil && mfa == nil {
+				m.failures = 0 // not before: who has the password must not guess codes for ever
+			}
+		})
 	}
 	if primary == nil && mfa == nil {
 		return c.openSession(ref, h, key, added...)
@@ -304,7 +309,6 @@ func (c *call) prove(ref rowRef, h held, key *signingKey, added ...authFactor) (
 // a second factor can be enrolled by active members only.
 func (s *Sandbox) proven(m *member, primaryMet bool, factors []authFactor) {
 	before := m.json
-	m.failures = 0
 	if slices.ContainsFunc(factors, authFactor.byMail) {
 		m.json.EmailAddressVerified = true
 	}

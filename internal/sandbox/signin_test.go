@@ -237,3 +237,16 @@ func TestReusedSession(t *testing.T) {
 		t.Errorf("%v", o)
 	}
 }
+
+// Half a sign-in does not begin a new count of failures.
+func TestHalfASuccessIsNone(t *testing.T) {
+	t.Parallel()
+	a := start(t, sandbox.Options{OrgSize: 4})
+	nell := credentials(a.people(t)["nell@northwind.test"])
+	for range 9 {
+		a.refused(t, signInPath, nell.with("password", "wrong"), 401, "unauthorized_credentials")
+	}
+	a.ok(t, signInPath, nell)
+	a.refused(t, signInPath, nell.with("password", "wrong"), 401, "unauthorized_credentials")
+	a.refused(t, signInPath, nell, 429, "user_lock_limit_reached")
+}
