@@ -13,6 +13,11 @@ const (
 	ActionRevokeSessions  Action = "member.sessions.revoke"
 	ActionSignIn          Action = "session.sign_in"
 	ActionSignInThrottled Action = "session.sign_in.throttled"
+	ActionSignInMail      Action = "session.sign_in.mail"
+	ActionFirstFactor     Action = "session.first_factor"
+	ActionSecondFactor    Action = "session.second_factor"
+	ActionSwitch          Action = "session.switch"
+	ActionSetPassword     Action = "session.password.set"
 	ActionSignOut         Action = "session.sign_out"
 	ActionTreeCreate      Action = "audit.tree.create"
 	ActionKeyChange       Action = "audit.key.change"
@@ -23,7 +28,7 @@ const (
 func Actions() []Action {
 	return []Action{
 		ActionDeletePassword, ActionRequireReset, ActionResetEmail, ActionRevokeSessions,
-		ActionSignIn, ActionSignInThrottled, ActionSignOut,
+		ActionSignIn, ActionSignInThrottled, ActionSignInMail, ActionFirstFactor, ActionSecondFactor, ActionSwitch, ActionSetPassword, ActionSignOut,
 		ActionTreeCreate, ActionKeyChange, ActionStart,
 	}
 }
@@ -42,7 +47,17 @@ func (a Action) Label() string {
 	case ActionSignIn:
 		return "Sign in"
 	case ActionSignInThrottled:
-		return "Sign in, repeated failures"
+		return "Sign in, repeated attempts"
+	case ActionSignInMail:
+		return "Sign-in mail asked for"
+	case ActionFirstFactor:
+		return "First factor"
+	case ActionSecondFactor:
+		return "Second factor"
+	case ActionSwitch:
+		return "Switch organization"
+	case ActionSetPassword:
+		return "Set own password"
 	case ActionSignOut:
 		return "Sign out"
 	case ActionTreeCreate:
