@@ -353,7 +353,7 @@ func TestSandboxCommand(t *testing.T) {
 		keys = append(keys, key)
 	}
 	slices.Sort(keys)
-	if diff := cmp.Diff([]string{"control_token", "data", "people", "project_id", "public_token", "secret", "stytch"}, keys); diff != "" {
+	if diff := cmp.Diff([]string{"control_token", "data", "inbox", "people", "project_id", "public_token", "secret", "stytch"}, keys); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
 	if code := p.terminate(t); code != exitOK {

@@ -45,6 +45,7 @@ func (c demoCmd) Run(p *program) (err error) {
 	facts := upstream.facts()
 	facts.Data = data
 	facts.Console = listenURL(l)
+	upstream.sandbox.SetRedirectURL(facts.Console + "/authenticate")
 	cfg, err := demoConfig(facts)
 	if err != nil {
 		return err
@@ -52,7 +53,7 @@ func (c demoCmd) Run(p *program) (err error) {
 	if err := fillKeys(&cfg, logger); err != nil {
 		return err
 	}
-	console, err := newConsole(p.ctx, cfg, demoPage(facts.People), logger)
+	console, err := newConsole(p.ctx, cfg, demoPage(facts), logger)
 	if err != nil {
 		return err
 	}
@@ -65,7 +66,7 @@ func (c demoCmd) Run(p *program) (err error) {
 	} else {
 		_, err = fmt.Fprintf(p.stdout, "Console: %s\n\nSign in there as one of these people:\n\n", facts.Console)
 		err = errors.Join(err, printPeople(p.stdout, facts.People))
-		fmt.Fprintf(p.stdout, "\nStytch sandbox: %s\nStore:          %s\nCtrl-C ends the demo.\n", facts.Stytch, data)
+		fmt.Fprintf(p.stdout, "\nTheir mail:     %s\nStytch sandbox: %s\nStore:          %s\nCtrl-C ends the demo.\n", facts.Inbox, facts.Stytch, data)
 	}
 	if err != nil {
 		return err
@@ -106,16 +107,16 @@ func demoConfig(facts demoFacts) (config, error) {
 		return config{}, fmt.Errorf("address of the console: %w", err)
 	}
 	return config{
-		projectID: facts.ProjectID, secret: facts.Secret, baseURL: facts.Stytch,
+		projectID: facts.ProjectID, secret: facts.Secret, publicToken: facts.PublicToken, baseURL: facts.Stytch,
 		publicURL: publicURL, databaseURL: sqliteURL(filepath.Join(facts.Data, "console.db")), logLevel: slog.LevelWarn,
 		sessionIdle: 30 * time.Minute, sessionMax: 8 * time.Hour, reasonRequired: true,
 	}, nil
 }
 
 // demoPage is what the sign-in page shows of the people.
-func demoPage(people []demoPerson) *handlers.Demo {
-	demo := &handlers.Demo{}
-	for _, person := range people {
+func demoPage(facts demoFacts) *handlers.Demo {
+	demo := &handlers.Demo{InboxURL: facts.Inbox}
+	for _, person := range facts.People {
 		demo.People = append(demo.People, handlers.DemoPerson(person))
 	}
 	return demo

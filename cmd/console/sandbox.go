@@ -63,8 +63,8 @@ func (c sandboxCmd) Run(p *program) error {
 	if c.JSON {
 		err = printJSON(p.stdout, facts)
 	} else {
-		_, err = fmt.Fprintf(p.stdout, "Stytch sandbox: %s\nProject id:     %s\nSecret:         %s\nPublic token:   %s\nControl token:  %s\n\n",
-			facts.Stytch, facts.ProjectID, facts.Secret, facts.PublicToken, facts.ControlToken)
+		_, err = fmt.Fprintf(p.stdout, "Stytch sandbox: %s\nProject id:     %s\nSecret:         %s\nPublic token:   %s\nControl token:  %s\nInbox:          %s\n\n",
+			facts.Stytch, facts.ProjectID, facts.Secret, facts.PublicToken, facts.ControlToken, facts.Inbox)
 		err = errors.Join(err, printPeople(p.stdout, facts.People))
 	}
 	if err != nil {
@@ -102,6 +102,7 @@ func startSandbox(ctx context.Context, flag, addr string, options sandbox.Option
 type demoFacts struct {
 	Console      string       `json:"console,omitempty"`
 	Stytch       string       `json:"stytch"`
+	Inbox        string       `json:"inbox"` // page with the mails and text messages that would have been sent
 	ProjectID    string       `json:"project_id"`
 	Secret       string       `json:"secret"`
 	PublicToken  string       `json:"public_token"`
@@ -121,7 +122,7 @@ type demoPerson struct {
 func (r *runningSandbox) facts() demoFacts {
 	info := r.sandbox.Info()
 	facts := demoFacts{
-		Stytch: r.url, ProjectID: info.ProjectID, Secret: info.Secret, PublicToken: info.PublicToken, ControlToken: info.ControlToken,
+		Stytch: r.url, Inbox: r.url + "/inbox", ProjectID: info.ProjectID, Secret: info.Secret, PublicToken: info.PublicToken, ControlToken: info.ControlToken,
 	}
 	for _, person := range info.People {
 		facts.People = append(facts.People, demoPerson(person))

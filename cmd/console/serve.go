@@ -59,6 +59,10 @@ func (c serveCmd) Run(p *program) error {
 	return err
 }
 
+// answerStep is coarse beside what the upstream takes longer or shorter for one
+// refusal than for another, and short beside a person's patience.
+const answerStep = 300 * time.Millisecond
+
 // console is everything of one process but its listener.
 type console struct {
 	handler http.Handler
@@ -103,20 +107,29 @@ func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, c
 	if err != nil {
 		return nil, fmt.Errorf("open helpdesk: %w", err)
 	}
+	// The signal that ends ctx starts the draining; what settles unknown outcomes goes on until that is done.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var jwts *stytch.JWTVerifier
+	if len(cfg.sharedCookies) > 0 {
+		if jwts, err = client.NewJWTVerifier(background); err != nil {
+			stop()
+			return nil, fmt.Errorf("verify session JWTs: %w", err)
+		}
+	}
 	//nolint:contextcheck // what New renders in advance belongs to no request and to no start
 	handler, err := handlers.New(handlers.Deps{
-		Stytch: client, Authz: authorizer, Audit: log, Desk: desk, DB: db, Logger: logger, Now: time.Now,
+		Stytch: client, Authz: authorizer, Audit: log, Desk: desk, JWTs: jwts, DB: db, Logger: logger, Now: time.Now,
 		Config: handlers.Config{
 			PublicURL: cfg.publicURL, TrustedProxies: cfg.trustedProxies, SessionKeys: cfg.sessionKeys,
+			PublicToken: cfg.publicToken, SharedCookies: cfg.sharedCookies, AnswerStep: answerStep,
 			SessionIdle: cfg.sessionIdle, SessionMax: cfg.sessionMax, ReasonRequired: cfg.reasonRequired,
 			TicketPattern: cfg.ticketPattern, Demo: demo, Build: buildName(),
 		},
 	})
 	if err != nil {
+		stop()
 		return nil, fmt.Errorf("build pages: %w", err)
 	}
-	// The signal that ends ctx starts the draining; what settles unknown outcomes goes on until that is done.
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
 	running.Go(func() { desk.Run(background) })
 	return &console{handler: handler, close: func() {

@@ -23,10 +23,11 @@ import (
 // line parser would stop at the first bad value; load checks all of them and tells about all at once.
 // The tag `setting` names the environment variable; a flag on the command line wins over it.
 type settings struct {
-	StytchProjectID  string `setting:"STYTCH_PROJECT_ID" placeholder:"ID" help:"Project id, such as project-live-…. Required."`
-	StytchSecret     string `setting:"STYTCH_SECRET" placeholder:"SECRET" help:"Secret of the project. Required, here or as a file."`
-	StytchSecretFile string `setting:"STYTCH_SECRET_FILE" placeholder:"PATH" help:"File that holds the secret of the project."`
-	StytchBaseURL    string `setting:"STYTCH_BASE_URL" placeholder:"URL" help:"Address of the API. Unset: the one that the project id belongs to."`
+	StytchProjectID   string `setting:"STYTCH_PROJECT_ID" placeholder:"ID" help:"Project id, such as project-live-…. Required."`
+	StytchSecret      string `setting:"STYTCH_SECRET" placeholder:"SECRET" help:"Secret of the project. Required, here or as a file."`
+	StytchSecretFile  string `setting:"STYTCH_SECRET_FILE" placeholder:"PATH" help:"File that holds the secret of the project."`
+	StytchPublicToken string `setting:"STYTCH_PUBLIC_TOKEN" placeholder:"TOKEN" help:"Public token of the project. Unset: no buttons for single sign-on and OAuth, as a browser cannot be sent to Stytch without it."`
+	StytchBaseURL     string `setting:"STYTCH_BASE_URL" placeholder:"URL" help:"Address of the API. Unset: the one that the project id belongs to."`
 
 	Addr      string `setting:"CONSOLE_ADDR" default:"127.0.0.1:8080" help:"Address to listen on."`
 	PublicURL string `setting:"CONSOLE_PUBLIC_URL" placeholder:"URL" help:"Address that people type. https, or http on loopback. Unset: http and the address to listen on, if that is loopback."`
@@ -42,6 +43,7 @@ type settings struct {
 	LogLevel       string `setting:"CONSOLE_LOG_LEVEL" default:"info" help:"One of debug, info, warn, error."`
 	SessionIdle    string `setting:"CONSOLE_SESSION_IDLE" default:"30m" help:"How long a session may lie idle."`
 	SessionMax     string `setting:"CONSOLE_SESSION_MAX" default:"8h" help:"How long a session may last, from 5m to 8784h."`
+	SharedCookies  string `setting:"CONSOLE_SHARED_COOKIES" placeholder:"NAMES" help:"Cookies in which an application under the same parent domain keeps its Stytch session, such as stytch_session,stytch_session_jwt. Unset: not accepted."`
 	ReasonRequired string `setting:"CONSOLE_REASON_REQUIRED" default:"true" help:"Whether an operation needs a reason: true or false."`
 	TicketPattern  string `setting:"CONSOLE_TICKET_PATTERN" placeholder:"REGEXP" help:"What a ticket must look like, whole. Unset: anything, or none."`
 }
@@ -49,6 +51,7 @@ type settings struct {
 // config is settings, checked and decoded. It holds secrets and is never printed or logged.
 type config struct {
 	projectID, secret string
+	publicToken       string // "": no single sign-on, no OAuth
 	baseURL           string // "" when the project id decides
 	addr              string
 	publicURL         *url.URL // nil: from the address once it is known
@@ -59,6 +62,7 @@ type config struct {
 	logLevel          slog.Level
 	sessionIdle       time.Duration
 	sessionMax        time.Duration
+	sharedCookies     []string
 	reasonRequired    bool
 	ticketPattern     *regexp.Regexp // nil: any
 }
@@ -93,10 +97,11 @@ func (s settings) load(getenv func(string) string) (config, error) {
 	var p problems
 	// In the order of --help, so that the complaints come in that order too.
 	c := config{
-		projectID: s.projectID(&p),
-		secret:    s.secret(&p),
-		baseURL:   s.baseURL(&p),
-		addr:      s.Addr,
+		projectID:   s.projectID(&p),
+		secret:      s.secret(&p),
+		publicToken: s.publicToken(&p),
+		baseURL:     s.baseURL(&p),
+		addr:        s.Addr,
 	}
 	c.publicURL = s.publicURL(&p, listenHost(&p, "CONSOLE_ADDR", s.Addr))
 	c.databaseURL = databaseURL(&p, s.DatabaseURL, getenv)
@@ -105,6 +110,7 @@ func (s settings) load(getenv func(string) string) (config, error) {
 	c.trustedProxies = s.trustedProxies(&p)
 	c.logLevel = s.logLevel(&p)
 	c.sessionIdle, c.sessionMax = s.sessionTimes(&p)
+	c.sharedCookies = s.sharedCookies(&p)
 	c.reasonRequired = s.reasonRequired(&p)
 	c.ticketPattern = s.ticketPattern(&p)
 	return c, p.err()
@@ -128,6 +134,35 @@ func (s settings) secret(p *problems) string {
 		p.add("STYTCH_SECRET", "not set", "the secret of the project, or STYTCH_SECRET_FILE with the path of a file that holds it")
 	}
 	return secret(p, "STYTCH_SECRET", s.StytchSecret, s.StytchSecretFile)
+}
+
+func (s settings) publicToken(p *problems) string {
+	token := s.StytchPublicToken
+	if token != "" && (!strings.HasPrefix(token, "public-token-") || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r >= 0x7f })) {
+		// The value is not repeated: a secret may stand there by mistake.
+		p.add("STYTCH_PUBLIC_TOKEN", "not a public token", "the public token that Stytch shows, public-token-live-… or public-token-test-…")
+	}
+	return token
+}
+
+// cookieName is a token of RFC 9110, as the name of a cookie has to be.
+var cookieName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+
+func (s settings) sharedCookies(p *problems) []string {
+	var names []string
+	for field := range strings.SplitSeq(s.SharedCookies, ",") {
+		name := strings.TrimSpace(field)
+		switch {
+		case name == "":
+		case !cookieName.MatchString(name):
+			p.add("CONSOLE_SHARED_COOKIES", fmt.Sprintf("%q is no name of a cookie", name), "names separated by commas, such as stytch_session,stytch_session_jwt")
+		case strings.HasPrefix(name, "__Host-"):
+			p.add("CONSOLE_SHARED_COOKIES", fmt.Sprintf("%q can never come from another host", name), "a cookie that the application sets for the parent domain")
+		default:
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 func (s settings) baseURL(p *problems) string {

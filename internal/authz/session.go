@@ -1,8 +1,10 @@
 package authz
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -29,7 +31,9 @@ type Session struct {
 	Email            string
 	Name             string
 	Roles            []string // effective in this session, which may be more or fewer than the member's
-	Factors          []string // authentication factor types, such as "password"
+	Factors          []string // authentication factor types, such as "password"; of an impersonation also "impersonator:" and who
+	Impersonator     string   // who is behind an impersonated session, for people; "" when nobody is
+	StartedAt        time.Time
 	ExpiresAt        time.Time
 	Member           stytch.Member
 	Organization     stytch.Organization
@@ -38,16 +42,23 @@ type Session struct {
 // HasRole reports whether the role is effective in this session.
 func (s *Session) HasRole(id string) bool { return slices.Contains(s.Roles, id) }
 
+// Impersonated reports whether somebody else than the member is behind the session.
+func (s *Session) Impersonated() bool { return s.Impersonator != "" }
+
 // NewSession reads the parts of an authenticate answer that the console keeps.
 func NewSession(ms stytch.MemberSession, m stytch.Member, o stytch.Organization) *Session {
 	s := &Session{
 		SessionID: ms.MemberSessionID, MemberID: ms.MemberID, OrganizationID: ms.OrganizationID,
 		OrganizationSlug: o.OrganizationSlug, OrganizationName: o.OrganizationName,
-		Email: m.EmailAddress, Name: m.Name, Roles: ms.Roles, ExpiresAt: ms.ExpiresAt,
+		Email: m.EmailAddress, Name: m.Name, Roles: ms.Roles, StartedAt: ms.StartedAt, ExpiresAt: ms.ExpiresAt,
 		Member: m, Organization: o,
 	}
 	for _, f := range ms.AuthenticationFactors {
 		s.Factors = append(s.Factors, f.Type)
+	}
+	if id, email, ok := ms.Impersonator(); ok {
+		s.Factors = append(s.Factors, "impersonator:"+id)
+		s.Impersonator = cmp.Or(email, id, "somebody")
 	}
 	return s
 }
@@ -64,6 +75,7 @@ type Authorizer struct {
 
 type cachedSession struct {
 	session *Session
+	acting  stytch.ActingSession
 	readAt  time.Time
 }
 
@@ -102,7 +114,56 @@ func (a *Authorizer) Remember(acting stytch.ActingSession, s *Session) {
 	if len(a.sessions) >= maxCached {
 		clear(a.sessions)
 	}
-	a.sessions[acting.Hash()] = cachedSession{session: s, readAt: a.now()}
+	a.sessions[acting.Hash()] = cachedSession{session: s, acting: acting, readAt: a.now()}
+}
+
+// SharedSession is Session for a session that another application keeps. Its
+// JWTs are many and speak of one session: sessionID, which a verified JWT
+// named, is what they have in common, so a new JWT costs no call as long as
+// the upstream's last word about the session is at most a minute old. It
+// returns what to act with: the JWT itself, or, as the upstream may refuse an
+// expired one in a header, the token it gave in exchange.
+func (a *Authorizer) SharedSession(ctx context.Context, acting stytch.ActingSession, sessionID string, expired bool) (*Session, stytch.ActingSession, error) {
+	if sessionID == "" {
+		s, err := a.Session(ctx, acting)
+		return s, acting, err
+	}
+	key := "member_session_id " + sessionID
+	a.mu.Lock()
+	c, ok := a.sessions[key]
+	a.mu.Unlock()
+	if ok && a.now().Sub(c.readAt) < sessionAge && a.now().Before(c.session.ExpiresAt) {
+		if expired {
+			acting = c.acting
+		}
+		return c.session, acting, nil
+	}
+	answer, err := a.client.AuthenticateSession(ctx, acting, nil)
+	if err != nil {
+		return nil, acting, err
+	}
+	token, err := stytch.ActingToken(answer.SessionToken.Reveal())
+	if err != nil || answer.Session.MemberSessionID != sessionID {
+		return nil, acting, &stytch.AnswerError{Status: answer.StatusCode, RequestID: answer.RequestID, Problem: "the answer is about another session"}
+	}
+	s := NewSession(answer.Session, answer.Member, answer.Organization)
+	a.mu.Lock()
+	if len(a.sessions) >= maxCached {
+		clear(a.sessions)
+	}
+	a.sessions[key] = cachedSession{session: s, acting: token, readAt: a.now()}
+	a.mu.Unlock()
+	if expired {
+		acting = token
+	}
+	return s, acting, nil
+}
+
+// ForgetSession drops what is cached of a session, by whatever it was shown.
+func (a *Authorizer) ForgetSession(s *Session) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.sessions, func(_ string, c cachedSession) bool { return c.session.SessionID == s.SessionID })
 }
 
 // Forget drops what is cached of an acting session.

@@ -35,6 +35,7 @@ type typed struct {
 	errors             map[string]string // field → what is wrong
 	notice             string            // of the whole form
 	token              string            // of a form shown again, which stays one operation
+	restored           bool              // typed before the session ended
 }
 
 // confirmation is an operation as its confirmation page shows it.
@@ -64,6 +65,9 @@ func (s *Server) confirm(c echo.Context, o confirmation) error {
 
 // prefill takes reason, ticket and ticks over from an earlier attempt of the same actor.
 func (s *Server) prefill(c echo.Context, targetID string) (typed, error) {
+	if in, ok := s.takeDraft(c); ok {
+		return in, nil
+	}
 	from := c.QueryParam("from")
 	if from == "" {
 		return typed{}, nil
@@ -91,6 +95,11 @@ func (s *Server) renderConfirmation(c echo.Context, status int, id string, o con
 	m := read.member
 	v := templates.Confirm{Page: s.page(c, o.title), Person: personView(a, m)}
 	v.Page.Crumbs = []templates.Link{{Text: "Members", URL: "/members"}, {Text: memberLabel(m), URL: memberPath(id)}}
+	if in.restored {
+		v.Page.Notices = append(v.Page.Notices, templates.Notice{
+			Kind: templates.Info, Title: "Your session had ended. Nothing was done.", Text: "What you had typed is back below. Look at it, then confirm.",
+		})
+	}
 	reason, links, err := o.cannot(ctx, a, read)
 	if err != nil {
 		return err

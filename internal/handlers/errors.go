@@ -283,6 +283,7 @@ func (s *Server) handleError(err error, c echo.Context) {
 	if f.toSignIn {
 		if a := s.actor(c); a != nil {
 			s.authz.Forget(a.Acting)
+			s.authz.ForgetSession(a.Session)
 		}
 		if err := s.toLogin(c, f.signIn); err != nil {
 			s.logFailure(c, err, internal())

@@ -22,7 +22,8 @@ func (s *Server) ClientIP(r *http.Request) string    { return s.clientIP(r) }
 
 // Cookie is the value of a session cookie with this in it.
 func (s *Server) Cookie(token, memberID, organizationID string, issued, seen time.Time) (string, error) {
-	return securecookie.EncodeMulti(s.cookieName(), map[any]any{sessionKey: sessionCookie{token, memberID, organizationID, issued, seen}}, s.cookies.Codecs...)
+	v := sessionCookie{Token: token, MemberID: memberID, OrganizationID: organizationID, IssuedAt: issued, SeenAt: seen}
+	return securecookie.EncodeMulti(s.cookieName(), map[any]any{sessionKey: v}, s.cookies.Codecs...)
 }
 
 // HandleError is Echo's error handler.

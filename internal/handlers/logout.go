@@ -1,12 +1,14 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
 
 	"orgconsole/internal/authz"
+	"orgconsole/internal/stytch"
 	"orgconsole/web/templates"
 )
 
@@ -15,29 +17,26 @@ func (s *Server) signOut(c echo.Context) error {
 	ctx := c.Request().Context()
 	signedOut := func() error {
 		s.clearCookie(c)
+		s.dropDraft(c)
+		if err := s.writeProgress(c, nil); err != nil {
+			return err
+		}
 		return c.Redirect(http.StatusSeeOther, loginAddress(noticeSignedOut, ""))
 	}
 	v, acting, err := s.readCookie(c)
+	if err == nil && v.Shared {
+		var a *actor
+		if a, v, err = s.identify(c, true); err == nil {
+			acting = a.Acting
+		}
+	}
 	if err != nil {
 		return signedOut()
 	}
-	if err := s.refuseEnded(c, acting); errors.Is(err, errSessionEnded) {
+	confirmed, err := s.endSession(ctx, c, v, acting)
+	if errors.Is(err, errSessionEnded) {
 		return signedOut()
-	} else if err != nil {
-		return err
 	}
-	session, err := s.authz.Session(ctx, acting)
-	switch {
-	case err == nil && (session.MemberID != v.MemberID || session.OrganizationID != v.OrganizationID):
-		return signedOut()
-	case err != nil && s.classify(err).toSignIn:
-		return signedOut() // the upstream has ended it
-	case err != nil:
-		// Signing out must work while the upstream does not; the cookie says who.
-		session = &authz.Session{MemberID: v.MemberID, OrganizationID: v.OrganizationID}
-	}
-	a := s.newActor(c, acting, session)
-	confirmed, err := s.desk.SignOut(ctx, a.helpdeskActor(), v.IssuedAt.Add(s.config.SessionMax))
 	if err != nil {
 		return err
 	}
@@ -55,4 +54,24 @@ func (s *Server) signOut(c echo.Context) error {
 		},
 		RequestID: requestID(c), SignInURL: "/login",
 	}))
+}
+
+// endSession ends a session here and upstream, and records it. confirmed says
+// that the upstream knows; errSessionEnded that there was nothing left to end.
+func (s *Server) endSession(ctx context.Context, c echo.Context, v sessionCookie, acting stytch.ActingSession) (confirmed bool, err error) {
+	if err := s.refuseEnded(ctx, acting.Hash()); err != nil {
+		return false, err
+	}
+	session, err := s.authz.Session(ctx, acting)
+	switch {
+	case err == nil && (session.MemberID != v.MemberID || session.OrganizationID != v.OrganizationID):
+		return false, errSessionEnded
+	case err != nil && s.classify(err).toSignIn:
+		return false, errSessionEnded // the upstream has ended it
+	case err != nil:
+		// Signing out must work while the upstream does not; the cookie says who.
+		session = &authz.Session{MemberID: v.MemberID, OrganizationID: v.OrganizationID, SessionID: v.SessionID}
+	}
+	a := s.newActor(c, acting, session)
+	return s.desk.SignOut(ctx, a.helpdeskActor(), v.IssuedAt.Add(s.config.SessionMax))
 }

@@ -191,7 +191,7 @@ func (s *Server) requireOrigin(next echo.HandlerFunc) echo.HandlerFunc {
 
 func (s *Server) refuseCrossSite(c echo.Context, why error) error {
 	s.log.WarnContext(c.Request().Context(), "cross-site request refused", slog.Any("why", why), slog.String("route", c.Path()),
-		slog.Int64("since_start", s.refused.crossSite.Add(1)), slog.String("request_id", requestID(c)), slog.String("ip", c.RealIP()))
+		slog.Int64("since_start", s.refusals.crossSite.Add(1)), slog.String("request_id", requestID(c)), slog.String("ip", c.RealIP()))
 	return errCrossSite
 }
 

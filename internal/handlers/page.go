@@ -29,7 +29,10 @@ func (s *Server) pageAround(ctx context.Context, c echo.Context, title string) t
 	}
 	p.Actor = &templates.Actor{
 		Name: a.Session.Name, Email: a.Session.Email, URL: memberPath(a.Session.MemberID), Roles: a.Session.Roles,
-		Organization: a.Session.OrganizationName,
+		Organization: a.Session.OrganizationName, Impersonator: a.Session.Impersonator,
+	}
+	if v, ok := c.Get(keyCookie).(sessionCookie); ok {
+		p.Session = s.sessionLife(a, v)
 	}
 	// Without a policy everything is shown: the upstream decides anyway.
 	policy, err := s.policy(ctx, a.Session)

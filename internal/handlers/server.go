@@ -28,6 +28,7 @@ type Deps struct {
 	Authz  *authz.Authorizer
 	Audit  *audit.Log
 	Desk   *helpdesk.Desk
+	JWTs   *stytch.JWTVerifier // needed with shared cookies only
 	DB     Pinger
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -43,6 +44,9 @@ type Pinger interface {
 type Config struct {
 	PublicURL      *url.URL       // the one address the console is served under: scheme, host and port
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto are believed
+	PublicToken    string         // of the project, for sending browsers to Stytch; "": no single sign-on, no OAuth
+	SharedCookies  []string       // names of cookies in which another application keeps its Stytch session; none: not accepted
+	AnswerStep     time.Duration  // refused sign-ins are answered at whole multiples of this; 0: at once
 	SessionKeys    [][]byte       // 64 bytes each, 32 to sign and 32 to encrypt; newest first
 	SessionIdle    time.Duration
 	SessionMax     time.Duration
@@ -54,7 +58,8 @@ type Config struct {
 
 // Demo is what the sign-in page of the demo shows.
 type Demo struct {
-	People []DemoPerson
+	People   []DemoPerson
+	InboxURL string // where its mails and text messages can be read
 }
 
 // DemoPerson is somebody the demo lets anybody sign in as.
@@ -79,7 +84,10 @@ type Server struct {
 	cookies  *sessions.CookieStore
 	forms    []securecookie.Codec
 	throttle *throttle
-	refused  refusals
+	lookups  *lookups
+	once     *onceSteps
+	jwts     *stytch.JWTVerifier // nil: no shared cookies
+	refusals refusals
 	lastWord []byte // the page for when no page can be rendered
 }
 
@@ -111,11 +119,13 @@ func newServer(d Deps) (*Server, error) {
 		return nil, errors.New("handlers: no public URL")
 	case c.SessionIdle <= 0 || c.SessionMax <= 0:
 		return nil, errors.New("handlers: session times must be positive")
+	case len(c.SharedCookies) > 0 && d.JWTs == nil:
+		return nil, errors.New("handlers: shared cookies without a verifier of JWTs")
 	}
 	s := &Server{
 		stytch: d.Stytch, authz: d.Authz, audit: d.Audit, desk: d.Desk, db: d.DB, log: d.Logger, now: d.Now, config: c,
 		host: canonicalHost(c.PublicURL.Scheme, c.PublicURL.Host), https: c.PublicURL.Scheme == "https",
-		throttle: newThrottle(d.Now),
+		throttle: newThrottle(d.Now), lookups: newLookups(d.Now), once: newOnceSteps(d.Now), jwts: d.JWTs,
 	}
 	pairs, err := keyPairs(c.SessionKeys)
 	if err != nil {

@@ -30,6 +30,7 @@ const (
 	maxReturn    = 4 << 10
 
 	keyActor      = "actor"
+	keyCookie     = "cookie"
 	keyPermission = "permission"
 	keyRequestID  = "request_id"
 )
@@ -42,6 +43,11 @@ type sessionCookie struct {
 	OrganizationID string    `json:"organization_id"`
 	IssuedAt       time.Time `json:"issued_at"`
 	SeenAt         time.Time `json:"seen_at"`
+
+	// Shared says that the token stays in another application's cookie; then
+	// Token is empty and SessionID says which session it was.
+	Shared    bool   `json:"shared,omitempty"`
+	SessionID string `json:"session_id,omitempty"`
 }
 
 // sessionKey is the one key under which gorilla/sessions keeps the struct.
@@ -130,10 +136,9 @@ func (s *Server) clearCookie(c echo.Context) {
 	}
 }
 
-// saveCookie puts the cookie in place of any that this answer set before: the
-// session's is the only one the console has.
+// saveCookie puts the cookie in place of any of its name that this answer set before.
 func (s *Server) saveCookie(c echo.Context, session *sessions.Session) error {
-	c.Response().Header().Del(echo.HeaderSetCookie)
+	dropCookie(c, s.cookieName())
 	return s.cookies.Save(c.Request(), c.Response(), session)
 }
 
@@ -154,9 +159,16 @@ func (s *Server) readCookie(c echo.Context) (sessionCookie, stytch.ActingSession
 		return sessionCookie{}, stytch.ActingSession{}, errSessionEnded
 	}
 	v, _ := session.Values[sessionKey].(sessionCookie)
-	acting, err := stytch.ActingToken(v.Token)
 	now := s.now()
-	if err != nil || now.Sub(v.IssuedAt) >= s.config.SessionMax || now.Sub(v.SeenAt) >= s.config.SessionIdle {
+	over := now.Sub(v.IssuedAt) >= s.config.SessionMax || now.Sub(v.SeenAt) >= s.config.SessionIdle
+	if v.Shared {
+		if over {
+			return v, stytch.ActingSession{}, errSessionEnded
+		}
+		return v, stytch.ActingSession{}, nil
+	}
+	acting, err := stytch.ActingToken(v.Token)
+	if err != nil || over {
 		return sessionCookie{}, stytch.ActingSession{}, errSessionEnded
 	}
 	return v, acting, nil
@@ -209,10 +221,16 @@ func (s *Server) identify(c echo.Context, ask bool) (*actor, sessionCookie, erro
 		ctx = noCall(c)
 	}
 	v, acting, err := s.readCookie(c)
+	if len(s.config.SharedCookies) > 0 && (v.Shared || errors.Is(err, errNoSession)) {
+		return s.identifyShared(ctx, c, v, err)
+	}
 	if err != nil {
 		return nil, v, err
 	}
-	if err := s.refuseEnded(c, acting); err != nil {
+	if v.Shared {
+		return nil, v, errSessionEnded // it was accepted once, and is no more
+	}
+	if err := s.refuseEnded(c.Request().Context(), acting.Hash()); err != nil {
 		return nil, v, err
 	}
 	session, err := s.authz.Session(ctx, acting)
@@ -227,8 +245,8 @@ func (s *Server) identify(c echo.Context, ask bool) (*actor, sessionCookie, erro
 }
 
 // refuseEnded returns errSessionEnded for a session that was signed out here.
-func (s *Server) refuseEnded(c echo.Context, acting stytch.ActingSession) error {
-	ended, err := s.desk.SessionEnded(c.Request().Context(), acting.Hash())
+func (s *Server) refuseEnded(ctx context.Context, hash string) error {
+	ended, err := s.desk.SessionEnded(ctx, hash)
 	if err == nil && ended {
 		return errSessionEnded
 	}
@@ -243,14 +261,22 @@ func (s *Server) requireSession(next echo.HandlerFunc) echo.HandlerFunc {
 			return err
 		}
 		c.Set(keyActor, a)
-		if now := s.now(); now.Sub(v.SeenAt) >= seenEvery {
+		if now := s.now(); now.Sub(v.SeenAt) >= seenEvery && active(c.Request()) {
 			v.SeenAt = now.UTC()
 			if err := s.setCookie(c, v); err != nil {
 				return fmt.Errorf("renew session cookie: %w", err)
 			}
 		}
+		c.Set(keyCookie, v)
 		return next(c)
 	}
+}
+
+// active reports a request that somebody made: what a browser fetches ahead by
+// itself does not keep a session alive.
+func active(r *http.Request) bool {
+	purpose := r.Header.Get("Sec-Purpose") + r.Header.Get("Purpose")
+	return !strings.Contains(purpose, "prefetch") && !strings.Contains(purpose, "prerender")
 }
 
 // identifyQuickly sets the actor of a page that needs none, such as that of
@@ -259,8 +285,9 @@ func (s *Server) identifyQuickly(c echo.Context) {
 	if s.actor(c) != nil {
 		return
 	}
-	if a, _, err := s.identify(c, false); err == nil {
+	if a, v, err := s.identify(c, false); err == nil {
 		c.Set(keyActor, a)
+		c.Set(keyCookie, v)
 	}
 }
 
@@ -295,6 +322,9 @@ func loginAddress(notice, returnPath string) string {
 // toLogin clears what is left of a session and leads to the sign-in page, and
 // from there back to where the request came from.
 func (s *Server) toLogin(c echo.Context, notice string) error {
+	if err := s.keepDraft(c); err != nil {
+		return err
+	}
 	if _, err := c.Request().Cookie(s.cookieName()); err == nil || c.Response().Header().Get(echo.HeaderSetCookie) != "" {
 		s.clearCookie(c)
 	}

@@ -78,7 +78,8 @@ type site struct {
 	db       *database.DB
 	logs     *lockedBuffer
 	deps     handlers.Deps
-	tokens   *lockedBuffer // every session token the upstream gave out at a sign-in, a line each
+	tokens   *lockedBuffer // every secret the upstream gave out, a line each
+	wire     *lockedBuffer // every POST the upstream got, path and body, a line each
 }
 
 type siteOptions struct {
@@ -88,6 +89,7 @@ type siteOptions struct {
 	proxies      []netip.Prefix
 	orgSize      int
 	demo         bool
+	publicToken  bool
 	edit         func(*handlers.Deps)
 }
 
@@ -110,7 +112,7 @@ func newSite(t testing.TB, options ...func(*siteOptions)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, public: public, clock: &clock{now: time.Now().Truncate(time.Second)}, logs: &lockedBuffer{}, tokens: &lockedBuffer{}}
+	s := &site{t: t, public: public, clock: &clock{now: time.Now().Truncate(time.Second)}, logs: &lockedBuffer{}, tokens: &lockedBuffer{}, wire: &lockedBuffer{}}
 	s.sandbox, err = sandbox.New(sandbox.Options{
 		Now: func() time.Time { return s.clock.Now().Add(o.sandboxAhead) }, Seed: 1, OrgSize: o.orgSize,
 	})
@@ -161,6 +163,9 @@ func newSite(t testing.TB, options ...func(*siteOptions)) *site {
 			deps.Config.Demo.People = append(deps.Config.Demo.People, handlers.DemoPerson(p))
 		}
 	}
+	if o.publicToken {
+		deps.Config.PublicToken = info.PublicToken
+	}
 	if o.edit != nil {
 		o.edit(&deps)
 	}
@@ -189,20 +194,34 @@ func (s *site) with(t testing.TB, edit func(*handlers.Deps)) *site {
 	return &other
 }
 
-// noteTokens reads along what sign-ins answer.
+// noteTokens reads along: what the console sent, and every secret that was answered.
 func (s *site) noteTokens(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/v1/b2b/passwords/authenticate" {
+		if !strings.HasPrefix(r.URL.Path, "/v1/b2b/") || r.Method != http.MethodPost {
 			next.ServeHTTP(w, r)
 			return
 		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			s.t.Error(err)
+		}
+		_, _ = s.wire.Write([]byte(r.URL.Path + " " + string(body) + "\n"))
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		tee := &teeWriter{ResponseWriter: w}
 		next.ServeHTTP(tee, r)
 		var reply struct {
-			Token string `json:"session_token"`
+			Token  string   `json:"session_token"`
+			JWT    string   `json:"session_jwt"`
+			Proof  string   `json:"intermediate_session_token"`
+			Secret string   `json:"secret"`
+			Codes  []string `json:"recovery_codes"`
 		}
-		if json.Unmarshal(tee.b.Bytes(), &reply) == nil && reply.Token != "" {
-			_, _ = s.tokens.Write([]byte(reply.Token + "\n"))
+		if json.Unmarshal(tee.b.Bytes(), &reply) == nil {
+			for _, secret := range append([]string{reply.Token, reply.JWT, reply.Proof, reply.Secret}, reply.Codes...) {
+				if secret != "" {
+					_, _ = s.tokens.Write([]byte(secret + "\n"))
+				}
+			}
 		}
 	})
 }

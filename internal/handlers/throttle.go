@@ -16,7 +16,8 @@ const (
 	costSuccess = 1
 )
 
-// throttle slows down guessing: by address, by account and by organization. A
+// throttle slows down guessing: by address, by account and by organization,
+// and what is mailed by mailbox. A
 // busy desk stays well below: 20 successes a minute from one address and 10
 // for one account pass at any time.
 type throttle struct {
@@ -27,6 +28,7 @@ type throttle struct {
 	address      bucketTable
 	account      bucketTable
 	organization bucketTable
+	mail         bucketTable
 }
 
 // bucketCount bounds the memory of a table. Keys that meet in one bucket, at
@@ -52,34 +54,51 @@ func newThrottle(now func() time.Time) *throttle {
 	return &throttle{
 		now: now, seed: maphash.MakeSeed(),
 		address: table(120, 60), account: table(40, 15), organization: table(600, 300),
+		mail: table(10, 4),
 	}
 }
 
 // attempt is one that was let through.
 type attempt struct {
 	t       *throttle
-	buckets [3]*bucket
+	buckets []*bucket
 }
 
 // begin lets an attempt through, or says how long to wait.
 func (t *throttle) begin(ip, organization, email string) (*attempt, time.Duration) {
+	return t.start(ip, organization, email, false)
+}
+
+// beginMail is begin for what sends a mail or a text message: nobody's mailbox
+// is filled from here, however many organizations are named. It always costs
+// what a failure does.
+func (t *throttle) beginMail(ip, organization, to string) (*attempt, time.Duration) {
+	return t.start(ip, organization, to, true)
+}
+
+func (t *throttle) start(ip, organization, email string, mail bool) (*attempt, time.Duration) {
 	organization, email = strings.ToLower(organization), strings.ToLower(email)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()
 	a := &attempt{t: t}
 	var wait time.Duration
-	for i, one := range []struct {
+	type limit struct {
 		table *bucketTable
 		key   string
-	}{{&t.address, network(ip)}, {&t.account, organization + "\x00" + email}, {&t.organization, organization}} {
+	}
+	limits := []limit{{&t.address, network(ip)}, {&t.account, organization + "\x00" + email}, {&t.organization, organization}}
+	if mail {
+		limits = append(limits, limit{&t.mail, email})
+	}
+	for _, one := range limits {
 		b := &one.table.buckets[maphash.String(t.seed, one.key)%bucketCount]
 		b.spent = max(0, b.spent-one.table.refill*max(0, now.Sub(b.at).Seconds()))
 		b.at = now
 		if over := b.spent + costFailure - one.table.size; over > 0 {
 			wait = max(wait, time.Duration(over/one.table.refill*float64(time.Second)))
 		}
-		a.buckets[i] = b
+		a.buckets = append(a.buckets, b)
 	}
 	if wait > 0 {
 		return nil, wait

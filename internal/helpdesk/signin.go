@@ -1,6 +1,7 @@
 package helpdesk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -17,14 +18,15 @@ const (
 	maxFailureKeys = 10_000
 )
 
-// SignInAttempt is one attempt to sign in, successful or not.
+// SignInAttempt is one attempt to sign in or one step of it, successful or not.
 type SignInAttempt struct {
-	OrganizationID    string // the organization's real id; empty when no such organization is known
-	TypedOrganization string // as typed; recorded only when OrganizationID is empty
-	TypedEmail        string // as typed; recorded only when it is an address
-	MemberID          string // of a success
-	Email             string // of a success
-	SessionID         string // of a success
+	Action            audit.Action // zero: audit.ActionSignIn
+	OrganizationID    string       // the organization's real id; empty when no such organization is known
+	TypedOrganization string       // as typed; recorded only when OrganizationID is empty
+	TypedEmail        string       // as typed; recorded only when it is an address
+	MemberID          string       // where the upstream has said who it is
+	Email             string       // with MemberID
+	SessionID         string       // of a session that was made
 	Factors           []string
 	Outcome           audit.Outcome
 	HTTP              audit.HTTP
@@ -36,9 +38,10 @@ type SignInAttempt struct {
 }
 
 // RecordSignIn records an attempt to sign in, in the organization that was
-// named if it exists and in the system's tree if not.
+// named if it exists and in the system's tree if not. What made no session
+// anybody may cause: many in a row are counted instead.
 func (d *Desk) RecordSignIn(ctx context.Context, a SignInAttempt) error {
-	if a.Outcome != audit.OutcomeSucceeded && !d.failures.singly(a, d.now()) {
+	if a.SessionID == "" && !d.failures.singly(a, d.now()) {
 		return nil
 	}
 	_, err := d.audit.Record(ctx, signInEvent(a))
@@ -47,15 +50,15 @@ func (d *Desk) RecordSignIn(ctx context.Context, a SignInAttempt) error {
 
 func signInEvent(a SignInAttempt) audit.Event {
 	ev := audit.Event{
-		OrganizationID: a.OrganizationID, Action: audit.ActionSignIn, Phase: audit.PhaseInfo,
+		OrganizationID: a.OrganizationID, Action: cmp.Or(a.Action, audit.ActionSignIn), Phase: audit.PhaseInfo,
 		Actor:   audit.Actor{MemberID: a.MemberID, Email: a.Email, SessionID: a.SessionID, AuthFactors: a.Factors},
 		Outcome: a.Outcome, Detail: a.Detail, HTTP: a.HTTP, UpstreamRequestID: a.UpstreamRequestID, Attempt: 1,
 		Source: audit.Source{IP: a.IP, UserAgent: a.UserAgent}, RequestID: a.RequestID,
 	}
-	if a.Outcome != audit.OutcomeSucceeded {
+	if a.MemberID == "" {
 		ev.Actor.Email = a.TypedEmail
 	}
-	if a.OrganizationID == "" {
+	if a.OrganizationID == "" && a.TypedOrganization != "" {
 		ev.Target = audit.Target{Type: "organization", Label: a.TypedOrganization}
 	}
 	return ev
@@ -67,7 +70,7 @@ type failureCounter struct {
 	windows map[failureKey]*failures
 }
 
-type failureKey struct{ ip, organizationID, email string }
+type failureKey struct{ ip, organizationID, account string }
 
 type failures struct {
 	since   time.Time
@@ -83,7 +86,7 @@ func newFailureCounter() *failureCounter {
 // singly reports whether a failure is to be recorded by itself; otherwise it
 // was counted.
 func (c *failureCounter) singly(a SignInAttempt, now time.Time) bool {
-	key := failureKey{a.IP, a.OrganizationID, a.TypedEmail}
+	key := failureKey{a.IP, a.OrganizationID, cmp.Or(a.MemberID, a.TypedEmail)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.windows[key]

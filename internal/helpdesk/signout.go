@@ -2,7 +2,9 @@ package helpdesk
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -30,10 +32,14 @@ func (d *Desk) signOut(ctx context.Context, actor Actor, expires time.Time) (con
 	now := d.now().UTC()
 	op.State, op.CreatedAt, op.CallUntil = StateIntent, now, now.Add(2*callTime)
 	err = d.db.Write(ctx, func(tx *sql.Tx) error {
-		const end = `INSERT INTO ended_sessions (token_hash, ended_at, expires_at) VALUES (?, ?, ?)
-			ON CONFLICT (token_hash) DO NOTHING`
-		if _, err := tx.ExecContext(ctx, end, actor.Acting.Hash(), now.UnixMilli(), expires.UnixMilli()); err != nil {
+		if err := endHere(ctx, tx, actor.Acting.Hash(), now, expires); err != nil {
 			return err
+		}
+		if actor.SessionID != "" {
+			// A session shown by JWTs has no one token.
+			if err := endHere(ctx, tx, SessionHash(actor.SessionID), now, expires); err != nil {
+				return err
+			}
 		}
 		if err := insertOperation(ctx, tx, op); err != nil {
 			return err
@@ -45,6 +51,9 @@ func (d *Desk) signOut(ctx context.Context, actor Actor, expires time.Time) (con
 		return false, fmt.Errorf("record sign-out: %w", err)
 	}
 	d.authz.Forget(actor.Acting)
+	if actor.Session != nil {
+		d.authz.ForgetSession(actor.Session)
+	}
 
 	recorded := d.call(ctx, actor, op, func(ctx context.Context, actor Actor, op *Operation) finding {
 		f := d.revokeOwn(ctx, actor)
@@ -55,6 +64,30 @@ func (d *Desk) signOut(ctx context.Context, actor Actor, expires time.Time) (con
 		return f
 	})
 	return recorded && op.Done(), nil
+}
+
+func endHere(ctx context.Context, tx *sql.Tx, hash string, now, expires time.Time) error {
+	const end = `INSERT INTO ended_sessions (token_hash, ended_at, expires_at) VALUES (?, ?, ?)
+		ON CONFLICT (token_hash) DO NOTHING`
+	_, err := tx.ExecContext(ctx, end, hash, now.UnixMilli(), expires.UnixMilli())
+	return err
+}
+
+// EndHere has SessionEnded report a hash from now on until expires. It ends
+// nothing upstream.
+func (d *Desk) EndHere(ctx context.Context, hash string, expires time.Time) error {
+	err := d.db.Write(ctx, func(tx *sql.Tx) error { return endHere(ctx, tx, hash, d.now().UTC(), expires) })
+	if err != nil {
+		return fmt.Errorf("end session here: %w", err)
+	}
+	return nil
+}
+
+// SessionHash is under which the end of a session is kept by its id, which is
+// no secret, for those that are shown by JWTs.
+func SessionHash(sessionID string) string {
+	sum := sha256.Sum256([]byte("member_session_id\x00" + sessionID))
+	return hex.EncodeToString(sum[:])
 }
 
 func (d *Desk) revokeOwn(ctx context.Context, actor Actor) finding {
@@ -74,7 +107,8 @@ func (d *Desk) revokeOwn(ctx context.Context, actor Actor) finding {
 	return f
 }
 
-// SessionEnded reports whether the session with this token hash was signed out here.
+// SessionEnded reports whether the session with this hash, of its token or of
+// its id, was ended here.
 func (d *Desk) SessionEnded(ctx context.Context, tokenHash string) (bool, error) {
 	var one int
 	err := d.db.Reader().QueryRowContext(ctx, `SELECT 1 FROM ended_sessions WHERE token_hash = ?`, tokenHash).Scan(&one)

@@ -1,0 +1,201 @@
+package handlers
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"orgconsole/internal/stytch"
+	"orgconsole/web/templates"
+)
+
+// showAccount is GET /account: one's own session, and what one may do about it.
+func (s *Server) showAccount(c echo.Context) error {
+	a := s.actor(c)
+	v, _ := c.Get(keyCookie).(sessionCookie)
+	end := s.sessionEnds(a, v)
+	view := templates.Account{
+		Page: s.page(c, "Account"),
+		Session: filled([]templates.Row{
+			textRow("Signed in as", a.Session.Email), textRow("Organization", a.Session.OrganizationName),
+			listRow("Factors", factorNames(a.Session.Factors)), timeRow("Since", &v.IssuedAt), timeRow("Ends at the latest", &end),
+			codeRow("Session ID", a.Session.SessionID), textRow("Impersonated by", a.Session.Impersonator),
+		}),
+		Cards: []templates.AccountCard{
+			{Title: "Organization", Text: "Go to another organization that you are in, or accept an invitation.", Links: []templates.Link{{Text: "Switch organization", URL: "/account/organizations"}}},
+			{Title: "Member", Text: "Your own page, as the helpdesk sees it.", Links: []templates.Link{{Text: "My member page", URL: memberPath(a.Session.MemberID)}}},
+		},
+	}
+	if c.QueryParam("notice") == noticePassword {
+		view.Notice = &templates.Notice{Kind: templates.Good, Text: "Your password is changed. All your other sessions are ended."}
+	}
+	password := templates.AccountCard{Title: "Password", Text: "Change it, if you still know the old one.", Links: []templates.Link{{Text: "Change password", URL: "/account/password"}}}
+	if a.Session.Member.MemberPasswordID == "" {
+		password.Text, password.Links[0].Text = "You have none.", "Set a password"
+	}
+	if allowsMethod(a.Session.Organization, a.Session.Member, methodPassword) && !a.Session.Impersonated() {
+		view.Cards = append([]templates.AccountCard{password}, view.Cards...)
+	}
+	return render(c, http.StatusOK, templates.AccountPage(view))
+}
+
+const noticePassword = "password"
+
+// factorNames are authentication factor types in words.
+func factorNames(types []string) []string {
+	names := map[string]string{
+		"password": "password", "magic_link": "email link", "email_otp": "email code", "otp": "text message", "totp": "authenticator app",
+		"recovery_codes": "recovery code", "sso": "single sign-on", "oauth": "OAuth", "impersonated": "impersonation",
+	}
+	all := make([]string, 0, len(types))
+	for _, t := range types {
+		if !strings.HasPrefix(t, "impersonator:") {
+			all = append(all, firstOf(names[t], t))
+		}
+	}
+	return all
+}
+
+// showOwnPassword is GET /account/password.
+func (s *Server) showOwnPassword(c echo.Context) error {
+	return s.renderOwnPassword(c, http.StatusOK, nil)
+}
+
+func (s *Server) renderOwnPassword(c echo.Context, status int, notice *templates.Notice) error {
+	a := s.actor(c)
+	v := templates.SignInStep{
+		Page: s.page(c, "Change password"), Error: notice, Text: []string{"All your other sessions end. This one goes on."},
+		Form:  &templates.StepForm{Action: "/account/password", Button: "Change password"},
+		Links: []templates.Link{{Text: "Back to the account", URL: "/account"}},
+	}
+	v.Page.Crumbs = []templates.Link{{Text: "Account", URL: "/account"}}
+	switch {
+	case a.Session.Impersonated():
+		v.Form, v.Text = nil, nil
+		v.Info = &templates.Notice{Kind: templates.Warn, Title: "Not while impersonating", Text: "Only the member may change their own password."}
+	case a.Session.Member.MemberPasswordID == "":
+		v.Page.Title, v.Form.Button = "Set a password", "Set password"
+		v.Text = append(v.Text, "Stytch takes it for five minutes after you signed in. Later, sign in again first.")
+		v.Form.Fields = []templates.Input{newPasswordInput()}
+	default:
+		v.Form.Fields = []templates.Input{
+			{Name: "current_password", Label: "Current password", Type: "password", Autocomplete: "current-password", Required: true}, newPasswordInput(),
+		}
+	}
+	return render(c, status, templates.SignInStepPage(v))
+}
+
+// changeOwnPassword is POST /account/password. Who has a password must know
+// it; who has none needs a session whose factor is fresh.
+func (s *Server) changeOwnPassword(c echo.Context) error {
+	a := s.actor(c)
+	cookie, _ := c.Get(keyCookie).(sessionCookie)
+	again := func(status int, n *templates.Notice) error { return s.renderOwnPassword(c, status, n) }
+	if a.Session.Impersonated() {
+		return again(http.StatusForbidden, nil)
+	}
+	current, next := stytch.Secret(c.FormValue("current_password")), stytch.Secret(c.FormValue("new_password"))
+	has := a.Session.Member.MemberPasswordID != ""
+	if problem := passwordProblem("current password", current.Reveal()); has && problem != "" {
+		return again(http.StatusUnprocessableEntity, &templates.Notice{Kind: templates.Bad, Title: "The password was not changed", Lines: []string{problem}})
+	}
+	if n, err := s.weakness(c.Request().Context(), a.Session.Email, next); err != nil {
+		return err
+	} else if n != nil {
+		return again(http.StatusUnprocessableEntity, n)
+	}
+	organizationID, email := a.Session.OrganizationID, a.Session.Email
+	st, err := s.attempt(c, try{
+		way: wayOwnPassword, key: cookie.Token + "\x00" + next.Reveal(), progress: &progress{ID: a.Session.SessionID}, returnPath: "/account?notice=" + noticePassword,
+		expect: expected{organizationID: organizationID, memberID: a.Session.MemberID, email: email},
+		call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {
+			if !has {
+				return s.stytch.ResetPasswordBySession(ctx, a.Acting, organizationID, next, 0)
+			}
+			in.Own, in.SessionDurationMinutes = a.Acting, 0
+			return s.stytch.ResetPasswordByExisting(ctx, stytch.ExistingPasswordRequest{
+				OrganizationID: organizationID, EmailAddress: email, Existing: current, New: next, SignIn: in,
+			})
+		},
+	})
+	if no, ok := errors.AsType[*refusal](err); ok {
+		retryHeader(c, no)
+		if refused, ok := errors.AsType[*stytch.Error](err); ok &&
+			(refused.Type == stytch.ErrorTypeStaleFactors || refused.Type == stytch.ErrorTypeSessionTooOldToResetPassword) {
+			return again(http.StatusForbidden, &templates.Notice{
+				Kind: templates.Bad, Title: "Your sign-in is older than five minutes", RequestID: refused.RequestID,
+				Lines: []string{"Sign out, sign in again, and set the password then."},
+			})
+		}
+		if no.restart || no.failure.toSignIn {
+			return errSessionEnded
+		}
+		return again(no.failure.status, no.notice())
+	}
+	if err != nil {
+		return err
+	}
+	if st.session != nil {
+		// The same sign-in goes on, and ends when it would have ended.
+		kept := *st.session
+		kept.IssuedAt = cookie.IssuedAt
+		st.session = &kept
+	}
+	return s.take(c, st)
+}
+
+// showSwitch is GET /account/organizations: where else one is.
+func (s *Server) showSwitch(c echo.Context) error { return s.renderSwitch(c, http.StatusOK, nil) }
+
+func (s *Server) renderSwitch(c echo.Context, status int, notice *templates.Notice) error {
+	a := s.actor(c)
+	answer, err := s.stytch.DiscoverOrganizationsAs(c.Request().Context(), a.Acting)
+	if err != nil {
+		return err
+	}
+	v := templates.SignInStep{
+		Page: s.page(c, "Switch organization"), Error: notice,
+		Text:    []string{"You leave " + a.Session.OrganizationName + " with it. The other organization may ask for another factor."},
+		Choices: organizationChoices(answer.DiscoveredOrganizations, "/account/organizations", a.Session.OrganizationID),
+		Links:   []templates.Link{{Text: "Back to the account", URL: "/account"}},
+	}
+	v.Page.Crumbs = []templates.Link{{Text: "Account", URL: "/account"}}
+	if len(v.Choices) < 2 {
+		v.Text = nil
+		v.Info = &templates.Notice{Kind: templates.Info, Title: "You are in no other organization", Text: "Nobody has invited " + a.Session.Email + " to another one."}
+	}
+	return render(c, status, templates.SignInStepPage(v))
+}
+
+// switchOrganization is POST /account/organizations: the session of this
+// organization is exchanged for one of another. The upstream decides whether
+// this member may go there; the answer must be about the organization chosen.
+func (s *Server) switchOrganization(c echo.Context) error {
+	a, id := s.actor(c), c.FormValue("organization_id")
+	again := func(status int, n *templates.Notice) error { return s.renderSwitch(c, status, n) }
+	if id == "" || len(id) > maxOrganization || id == a.Session.OrganizationID {
+		return again(http.StatusUnprocessableEntity, &templates.Notice{Kind: templates.Bad, Title: "Choose another organization"})
+	}
+	if a.Session.Impersonated() {
+		return again(http.StatusForbidden, &templates.Notice{Kind: templates.Bad, Title: "Not while impersonating", Text: "An impersonation is for one member of one organization."})
+	}
+	p := s.readProgress(c)
+	p.Return, p.Proven = "", nil
+	st, err := s.attempt(c, try{
+		way: wayExchange, key: a.Session.SessionID + id, progress: p, switching: true,
+		expect: expected{organizationID: id, email: a.Session.Email},
+		call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {
+			return s.stytch.ExchangeSession(ctx, a.Acting, id, in.SessionDurationMinutes)
+		},
+	})
+	if no, ok := errors.AsType[*refusal](err); ok && no.failure.toSignIn {
+		return errSessionEnded
+	}
+	if err != nil {
+		return s.refusedStep(c, p, err, again)
+	}
+	return s.take(c, st)
+}

@@ -1,0 +1,311 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/errgroup"
+
+	"orgconsole/internal/audit"
+	"orgconsole/internal/authz"
+	"orgconsole/internal/helpdesk"
+	"orgconsole/internal/stytch"
+	"orgconsole/web/templates"
+)
+
+// tryTime bounds one step of a sign-in. A step goes on when the browser leaves:
+// a token that was taken upstream must not be lost to a double click.
+const tryTime = 30 * time.Second
+
+// try is one step of a sign-in: a call that may make a session, or bring one nearer.
+type try struct {
+	way        way
+	key        string // what a second click has in common with the first; "" where each is its own
+	expect     expected
+	progress   *progress
+	returnPath string
+	switching  bool     // it leaves another organization's session
+	codes      []string // recovery codes that this step brings into force
+	call       func(context.Context, stytch.SignIn) (*stytch.AuthenticateResponse, error)
+	signIn     stytch.SignIn // what the call may say besides
+}
+
+// expected is whom an answer must be about, as far as that is known before.
+type expected struct {
+	organization   string // any of its names, as typed
+	organizationID string
+	email          string
+	memberID       string
+}
+
+func (e expected) fits(answer *stytch.AuthenticateResponse) bool {
+	o := answer.Organization
+	named := func(name string) bool { return strings.EqualFold(name, e.organization) }
+	return (e.organization == "" || slices.ContainsFunc([]string{o.OrganizationSlug, o.OrganizationID, o.OrganizationExternalID}, named)) &&
+		(e.organizationID == "" || e.organizationID == o.OrganizationID) &&
+		(e.email == "" || strings.EqualFold(e.email, answer.Member.EmailAddress)) &&
+		(e.memberID == "" || e.memberID == answer.Member.MemberID)
+}
+
+func (t *try) failedAction() audit.Action {
+	switch {
+	case t.way.factor():
+		return audit.ActionSecondFactor
+	case t.way == wayOwnPassword:
+		return audit.ActionSetPassword
+	case t.switching:
+		return audit.ActionSwitch
+	default:
+		return audit.ActionSignIn
+	}
+}
+
+// step is what came of a try: where to go on, and with which cookies.
+type step struct {
+	session  *sessionCookie // somebody is signed in
+	progress *progress      // what is known then; nil forgets it
+	to       string
+}
+
+// take does what a step says.
+func (s *Server) take(c echo.Context, st step) error {
+	if st.session != nil {
+		if err := s.setCookie(c, *st.session); err != nil {
+			return fmt.Errorf("make session cookie: %w", err)
+		}
+	}
+	if err := s.writeProgress(c, st.progress); err != nil {
+		return err
+	}
+	return c.Redirect(http.StatusSeeOther, st.to)
+}
+
+// sessionMinutes is a session's length as the upstream takes it.
+func sessionMinutes(d time.Duration) int {
+	return min(max(int(d/time.Minute), stytch.MinSessionMinutes), stytch.MaxSessionMinutes)
+}
+
+// slowedDown is a try that was not made: too many came before.
+func (s *Server) slowedDown(c echo.Context, wait time.Duration) *refusal {
+	seconds := wholeSeconds(wait)
+	s.log.WarnContext(c.Request().Context(), "sign-in throttled", slog.Int64("since_start", s.refusals.throttled.Add(1)),
+		slog.Int("wait_seconds", seconds), slog.String("request_id", requestID(c)), slog.String("ip", c.RealIP()))
+	return &refusal{detail: "throttled", failure: failure{
+		status: http.StatusTooManyRequests, retryAfter: seconds, text: "Too many attempts to sign in",
+		next: []string{fmt.Sprintf("Wait %s, then try again. Nothing was checked.", plural(seconds, "second"))},
+	}}
+}
+
+// attempt makes one try. What did not succeed is a *refusal, recorded already;
+// other errors are not about the sign-in. A second click on the same gets what
+// the first one got, and nothing is sent twice.
+func (s *Server) attempt(c echo.Context, t try) (step, error) {
+	if t.key == "" {
+		return s.attemptOnce(c, &t)
+	}
+	sum := sha256.Sum256([]byte(t.progress.ID + "\x00" + string(t.way) + "\x00" + t.key))
+	return s.once.do(hex.EncodeToString(sum[:]), func() (step, error) { return s.attemptOnce(c, &t) })
+}
+
+func (s *Server) attemptOnce(c echo.Context, t *try) (step, error) {
+	account := t.expect.memberID
+	if account == "" {
+		account = t.expect.email
+	}
+	organization := t.expect.organizationID
+	if organization == "" {
+		organization = t.expect.organization
+	}
+	if account == "" && organization == "" {
+		// A token names nobody; only the address can be slowed down for it.
+		account, organization = t.progress.ID, t.progress.ID
+	}
+	tried, wait := s.throttle.begin(c.RealIP(), organization, account)
+	if tried == nil {
+		return step{}, s.slowedDown(c, wait)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), tryTime)
+	defer cancel()
+	begun := time.Now()
+	t.signIn.SessionDurationMinutes = sessionMinutes(s.config.SessionMax)
+	answer, err := t.call(ctx, t.signIn)
+	if err == nil {
+		tried.succeeded()
+		return s.onward(ctx, c, t, answer)
+	}
+	no, organizationID := s.refused(ctx, t, err)
+	if !no.guess {
+		tried.undecided()
+	}
+	s.recordRefusal(ctx, c, t, organizationID, no)
+	s.evenOut(c.Request().Context(), begun)
+	return step{}, no
+}
+
+// onward is where an answer leads: in, to what is still wanted, or nowhere.
+func (s *Server) onward(ctx context.Context, c echo.Context, t *try, answer *stytch.AuthenticateResponse) (step, error) {
+	if !t.expect.fits(answer) {
+		// Somebody else's sign-in, mixed up on the way. Nobody gets it.
+		return step{}, &stytch.AnswerError{Status: answer.StatusCode, RequestID: answer.RequestID, Problem: "the answer is about another sign-in"}
+	}
+	if answer.MemberAuthenticated {
+		return s.enter(ctx, c, t, answer)
+	}
+	record := newAttempt(c, t.expect.organization, t.expect.email)
+	record.OrganizationID, record.MemberID, record.Email = answer.Organization.OrganizationID, answer.Member.MemberID, answer.Member.EmailAddress
+	record.Factors, record.HTTP, record.UpstreamRequestID = []string{t.way.factorType()}, audit.HTTP{Status: answer.StatusCode}, answer.RequestID
+	record.Action, record.Outcome = audit.ActionFirstFactor, audit.OutcomeSucceeded
+	switch {
+	case answer.IntermediateSessionToken == "" || len(answer.IntermediateSessionToken) > maxToken,
+		answer.MFARequired == nil && answer.PrimaryRequired == nil:
+		no := &refusal{failure: upstreamGarbled(), outcome: audit.OutcomeUnknown, detail: detailIncomplete}
+		no.failure.upstreamRequestID = answer.RequestID
+		record.Action, record.Outcome, record.Detail = t.failedAction(), no.outcome, no.detail
+		s.recordStep(ctx, record)
+		return step{}, no
+	case answer.PrimaryRequired != nil:
+		record.Detail = "primary_required"
+	default:
+		record.Detail = "mfa_required"
+	}
+	s.recordStep(ctx, record)
+	p := t.progress
+	if t.returnPath != "" {
+		p.Return = t.returnPath
+	}
+	p.Landed = nil
+	p.remember(s.now(), answer, t.switching)
+	if answer.PrimaryRequired != nil {
+		return step{progress: p, to: "/login/more"}, nil
+	}
+	return step{progress: p, to: "/mfa"}, nil
+}
+
+// enter makes the session of somebody the upstream has just authenticated.
+// Without a record of it nobody comes in.
+func (s *Server) enter(ctx context.Context, c echo.Context, t *try, answer *stytch.AuthenticateResponse) (step, error) {
+	acting, err := stytch.ActingToken(answer.SessionToken.Reveal())
+	if err != nil {
+		return step{}, &stytch.AnswerError{Status: answer.StatusCode, RequestID: answer.RequestID, Problem: "the session token is not one"}
+	}
+	session := authz.NewSession(*answer.Session, answer.Member, answer.Organization)
+	var together errgroup.Group
+	together.Go(func() error { return s.recordEntry(ctx, c, t, session, answer) })
+	together.Go(func() error {
+		_, _ = s.policy(ctx, session) // read ahead for the page that comes next, which copes without
+		return nil
+	})
+	if err := together.Wait(); err != nil {
+		return step{}, s.turnAway(ctx, c, acting, fmt.Errorf("record sign-in: %w", err))
+	}
+	if t.way != wayOwnPassword { // there the upstream has ended it
+		s.endReplaced(ctx, c, acting)
+	}
+	s.authz.Remember(acting, session)
+	now := s.now().UTC()
+	st := step{to: orHome(t.returnPath), session: &sessionCookie{
+		Token: answer.SessionToken.Reveal(), MemberID: session.MemberID, OrganizationID: session.OrganizationID, IssuedAt: now, SeenAt: now,
+	}}
+	if len(t.codes) > 0 {
+		st.progress = &progress{ID: t.progress.ID, Codes: t.codes, Return: t.returnPath}
+		st.to = "/mfa/recovery-codes"
+	}
+	return st, nil
+}
+
+// recordEntry records that somebody came in, and the step that did it where
+// that is a thing of its own.
+func (s *Server) recordEntry(ctx context.Context, c echo.Context, t *try, session *authz.Session, answer *stytch.AuthenticateResponse) error {
+	record := newAttempt(c, t.expect.organization, t.expect.email)
+	record.OrganizationID, record.MemberID, record.Email, record.SessionID = session.OrganizationID, session.MemberID, session.Email, session.SessionID
+	record.Factors, record.HTTP, record.UpstreamRequestID = session.Factors, audit.HTTP{Status: answer.StatusCode}, answer.RequestID
+	record.Outcome, record.Detail = audit.OutcomeSucceeded, helpdesk.DetailAnswer
+	var own audit.Action
+	switch {
+	case t.way.factor():
+		own = audit.ActionSecondFactor
+	case t.way == wayOwnPassword, t.way == wayResetPassword:
+		own = audit.ActionSetPassword
+	}
+	if own != "" {
+		record.Action = own
+		if err := s.desk.RecordSignIn(ctx, record); err != nil || t.way == wayOwnPassword {
+			return err // whoever changes a password was signed in before
+		}
+	}
+	record.Action = audit.ActionSignIn
+	if t.switching {
+		record.Action = audit.ActionSwitch
+	}
+	return s.desk.RecordSignIn(ctx, record)
+}
+
+// turnAway ends a session that nobody will use, as far as that can be done.
+func (s *Server) turnAway(ctx context.Context, c echo.Context, acting stytch.ActingSession, why error) error {
+	if _, err := s.stytch.RevokeSession(ctx, acting); err != nil {
+		s.log.WarnContext(ctx, "unused session not revoked", slog.Any("error", err), slog.String("request_id", requestID(c)))
+	}
+	return why
+}
+
+// endReplaced ends the session this browser had until now: nobody could use
+// it any more, and nobody else should.
+func (s *Server) endReplaced(ctx context.Context, c echo.Context, next stytch.ActingSession) {
+	v, old, err := s.readCookie(c)
+	if err != nil || v.Shared || old.Equal(next) {
+		return
+	}
+	if _, err := s.endSession(ctx, c, v, old); err != nil && !errors.Is(err, errSessionEnded) {
+		s.log.WarnContext(ctx, "replaced session not ended", slog.Any("error", err), slog.String("request_id", requestID(c)))
+	}
+}
+
+// evenOut lets an answer wait for the next whole multiple of the answer step,
+// so that how long it took does not tell what was found.
+func (s *Server) evenOut(ctx context.Context, begun time.Time) {
+	every := s.config.AnswerStep
+	if every <= 0 {
+		return
+	}
+	timer := time.NewTimer(every - time.Since(begun)%every)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// retryHeader says how long to wait, where that is known.
+func retryHeader(c echo.Context, no *refusal) {
+	if no.failure.retryAfter > 0 {
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(no.failure.retryAfter))
+	}
+}
+
+// refusedStep shows a page of the sign-in again with what went wrong, or leads
+// back to the start where there is nothing to go on with.
+func (s *Server) refusedStep(c echo.Context, p *progress, err error, again func(status int, n *templates.Notice) error) error {
+	no, ok := errors.AsType[*refusal](err)
+	if !ok {
+		return err
+	}
+	retryHeader(c, no)
+	if no.restart {
+		p.Proven, p.Landed = nil, nil
+		if err := s.writeProgress(c, p); err != nil {
+			return err
+		}
+		return s.renderLogin(c, no.failure.status, loginForm{returnPath: p.Return}, no.notice())
+	}
+	return again(no.failure.status, no.notice())
+}

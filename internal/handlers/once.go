@@ -1,0 +1,70 @@
+package handlers
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+const (
+	// onceTime is how long a second click may come after the first was answered.
+	onceTime = 15 * time.Second
+	maxOnce  = 2000
+)
+
+// onceSteps lets a step that was taken be taken again for a moment: a token
+// is good once, a button is pressed twice. What failed is not kept.
+type onceSteps struct {
+	now   func() time.Time
+	group singleflight.Group
+
+	mu    sync.Mutex // guards taken
+	taken map[string]takenStep
+}
+
+type takenStep struct {
+	step step
+	at   time.Time
+}
+
+func newOnceSteps(now func() time.Time) *onceSteps {
+	return &onceSteps{now: now, taken: map[string]takenStep{}}
+}
+
+func (o *onceSteps) do(key string, take func() (step, error)) (step, error) {
+	v, err, _ := o.group.Do(key, func() (any, error) {
+		if st, ok := o.recall(key); ok {
+			return st, nil
+		}
+		st, err := take()
+		if err == nil {
+			o.keep(key, st)
+		}
+		return st, err
+	})
+	st, _ := v.(step)
+	return st, err
+}
+
+func (o *onceSteps) recall(key string) (step, bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	t, ok := o.taken[key]
+	return t.step, ok && o.now().Sub(t.at) < onceTime
+}
+
+func (o *onceSteps) keep(key string, st step) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.now()
+	for k, t := range o.taken {
+		if now.Sub(t.at) >= onceTime {
+			delete(o.taken, k)
+		}
+	}
+	if len(o.taken) >= maxOnce {
+		clear(o.taken)
+	}
+	o.taken[key] = takenStep{st, now}
+}
