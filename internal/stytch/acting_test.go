@@ -28,6 +28,15 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		"acting hidden":    hidden{a},
 		"request":          stytch.PasswordAuthenticateRequest{Password: token},
 		"slice":            []any{a, stytch.Secret(token)},
+		"sign-in":          stytch.SignIn{IntermediateSessionToken: token, Own: a},
+		"token request":    stytch.TokenRequest{Token: token, CodeVerifier: token, SignIn: stytch.SignIn{IntermediateSessionToken: token}},
+		"code request":     stytch.EmailOTPRequest{Code: token, SignIn: stytch.SignIn{Own: a}},
+		"factor":           &stytch.SecondFactor{SignIn: stytch.SignIn{IntermediateSessionToken: token}},
+		"reset request":    stytch.ResetPasswordRequest{Token: token, CodeVerifier: token, Password: token},
+		"existing request": stytch.ExistingPasswordRequest{Existing: token, New: token},
+		"totp":             &stytch.TOTPResponse{Secret: token, RecoveryCodes: []stytch.Secret{token}},
+		"discovery":        &stytch.DiscoveryResponse{IntermediateSessionToken: token},
+		"recover":          &stytch.RecoverResponse{AuthenticateResponse: stytch.AuthenticateResponse{SessionToken: token}},
 	}
 	for name, v := range values {
 		var out strings.Builder

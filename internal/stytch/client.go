@@ -414,9 +414,7 @@ func (c *Client) apiError(r request, resp *http.Response, body []byte) error {
 	e.Message = clip(c.scrub(r, wire.ErrorMessage))
 	e.URL = clip(c.scrub(r, wire.ErrorURL))
 	if len(wire.ErrorDetails) > 0 && len(wire.ErrorDetails) <= maxText*4 && !isNull(wire.ErrorDetails) {
-		if text := c.scrub(r, string(wire.ErrorDetails)); json.Valid([]byte(text)) {
-			e.Details = json.RawMessage(text)
-		}
+		e.Details = c.scrubDetails(r, wire.ErrorDetails)
 	}
 	return e
 }
@@ -436,12 +434,9 @@ func isErrorType(s string) bool {
 
 // scrub takes the credentials of a call out of a text that came from outside.
 func (c *Client) scrub(r request, s string) string {
-	secrets := append([]string{*c.secret, strings.TrimPrefix(*c.authorization, "Basic ")}, r.secrets...)
+	secrets := []string{*c.secret, strings.TrimPrefix(*c.authorization, "Basic ")}
 	for _, secret := range r.secrets {
-		if quoted, err := json.Marshal(secret); err == nil {
-			secrets = append(secrets, string(quoted[1:len(quoted)-1]))
-		}
-		secrets = append(secrets, url.QueryEscape(secret))
+		secrets = append(secrets, spellings(secret)...)
 	}
 	// The longest first: a code that happens to be part of a token must not leave the rest of the token behind.
 	slices.SortStableFunc(secrets, func(a, b string) int { return len(b) - len(a) })
@@ -449,6 +444,56 @@ func (c *Client) scrub(r request, s string) string {
 		s = replace(s, secret)
 	}
 	return s
+}
+
+// spellings are a secret as it stands in a text, in JSON, and in a query.
+func spellings(secret string) []string {
+	all := []string{secret}
+	for _, html := range []bool{false, true} {
+		var text strings.Builder
+		encoder := json.NewEncoder(&text)
+		encoder.SetEscapeHTML(html)
+		if encoder.Encode(secret) == nil {
+			quoted := strings.TrimSuffix(text.String(), "\n")
+			all = append(all, quoted[1:len(quoted)-1])
+		}
+	}
+	for _, spelling := range all {
+		all = append(all, url.QueryEscape(spelling))
+	}
+	return all
+}
+
+// scrubDetails is scrub for JSON, whichever way its texts are escaped.
+func (c *Client) scrubDetails(r request, details json.RawMessage) json.RawMessage {
+	var value any
+	if decode(details, &value) != nil {
+		return nil
+	}
+	clean, err := json.Marshal(c.scrubValue(r, value))
+	if err != nil {
+		return nil
+	}
+	return clean
+}
+
+// scrubValue is scrub for every text in a decoded JSON value.
+func (c *Client) scrubValue(r request, v any) any {
+	switch v := v.(type) {
+	case string:
+		return c.scrub(r, v)
+	case []any:
+		for i := range v {
+			v[i] = c.scrubValue(r, v[i])
+		}
+	case map[string]any:
+		clean := make(map[string]any, len(v))
+		for key, value := range v {
+			clean[c.scrub(r, key)] = c.scrubValue(r, value)
+		}
+		return clean
+	}
+	return v
 }
 
 func replace(s, secret string) string {

@@ -89,7 +89,7 @@ func calls() []call {
 	auth := member + `,"organization_id":"organization-test-1","member_authenticated":true,"session_token":"t","session_jwt":"j","member_session":` + sessionJSON
 	sess := `"member_session":` + sessionJSON + `,"member":` + memberJSON + `,"organization":` + organizationJSON
 	asToken, asJWT := []string{token}, []string{jwt}
-	return []call{
+	return append(signInCalls(), []call{
 		{
 			name:   "WhoAmI",
 			do:     func(t *testing.T, c *stytch.Client) (any, error) { return c.WhoAmI(t.Context()) },
@@ -255,7 +255,7 @@ func calls() []call {
 			answer: ok(`"org_policy":{"roles":[{"role_id":"r","description":"","permissions":[{"resource_id":"x","actions":["*"]}]}]}`),
 			want:   seen{Method: "GET", Path: "/v1/b2b/rbac/organizations/organization-test-1"},
 		},
-	}
+	}...)
 }
 
 func TestRequests(t *testing.T) {
@@ -312,6 +312,16 @@ func responseOf(t *testing.T, out any) stytch.Response {
 	case *stytch.MemberSearchResponse:
 		return o.Response
 	case *stytch.AuthenticateResponse:
+		return o.Response
+	case *stytch.RecoverResponse:
+		return o.Response
+	case *stytch.EmailSentResponse:
+		return o.Response
+	case *stytch.DiscoveryResponse:
+		return o.Response
+	case *stytch.TOTPResponse:
+		return o.Response
+	case *stytch.PasswordStrength:
 		return o.Response
 	case *stytch.ResetStartResponse:
 		return o.Response
@@ -444,6 +454,62 @@ func TestWrongAnswers(t *testing.T) {
 		{"GetRBACPolicy", "a string", `"policy":"x"`},
 		{"GetRBACPolicy", "resource of wrong type", `"policy":{"resources":[{"resource_id":5}]}`},
 		{"GetOrganizationRBACPolicy", "roles of wrong type", `"org_policy":{"roles":{}}`},
+		{"SendMagicLink", "two members", `"member_id":"member-test-1","member":` + other},
+		{"SendEmailOTP", "another organization", member + `,"organization":{"organization_id":"organization-test-2"}`},
+		{"SendSMSOTP", "none", ``},
+		{"SendSMSOTP", "two members", `"member_id":"member-test-1","member":` + other},
+		{"CreateTOTP", "none", ``},
+		{"CreateTOTP", "nobody", `"totp_registration_id":"r","secret":"s"`},
+		{"CreateTOTP", "no registration", memberFields + `,"secret":"s"`},
+		{"CreateTOTP", "no secret", memberFields + `,"totp_registration_id":"r","secret":null`},
+		{"CreateTOTP", "two members", `"totp_registration_id":"r","secret":"s","member_id":"member-test-1","member":` + other},
+		{"CreateTOTP", "half the recovery codes", memberFields + `,"totp_registration_id":"r","secret":"s","recovery_codes":["a",7]`},
+		{"CheckPasswordStrength", "none", `"score":4`},
+		{"CheckPasswordStrength", "null", `"valid_password":null`},
+		{"CheckPasswordStrength", "a string", `"valid_password":"true"`},
+		{"DiscoverOrganizations", "none", ``},
+		{"DiscoverOrganizations", "a string", `"discovered_organizations":"x"`},
+		{"DiscoverOrganizations", "a null", `"discovered_organizations":[null]`},
+		{"DiscoverOrganizations", "no organization", `"discovered_organizations":[{"membership":{"type":"active_member"}}]`},
+		{"DiscoverOrganizations", "a member without id", `"discovered_organizations":[{"organization":` + organizationJSON + `,"membership":{"member":{}}}]`},
+		{"DiscoverOrganizationsAs", "a member of another", `"discovered_organizations":[{"organization":{"organization_id":"organization-test-2"},"membership":{"member":` + memberJSON + `}}]`},
+	}
+	for _, name := range []string{
+		"AuthenticateMagicLink", "AuthenticateSSO", "AuthenticateOAuth", "AuthenticateImpersonation", "AuthenticateEmailOTP",
+		"ExchangeIntermediateSession", "ExchangeSession", "AuthenticateSMSOTP", "AuthenticateTOTP", "Recover",
+		"ResetPasswordByEmail", "ResetPasswordBySession", "ResetPasswordByExisting",
+	} {
+		session := func(fields string) string {
+			return auth + `,"session_token":"t","member_session":{"member_session_id":"s"` + fields + `}`
+		}
+		tests = append(tests, []struct{ call, name, fields string }{
+			{name, "none", ``},
+			{name, "no member", `"organization":` + organizationJSON},
+			{name, "no session", auth},
+			{name, "null session", auth + `,"session_token":"t","member_session":null`},
+			{name, "a session of nobody", session("")},
+			{name, "a session of another", session(`,"member_id":"member-test-2","organization_id":"organization-test-1"`)},
+			{name, "a session elsewhere", session(`,"member_id":"member-test-1","organization_id":"organization-test-2"`)},
+			{name, "two members", strings.Replace(signedIn, `"member_id"`, `"member_id":"member-test-2","x"`, 1)},
+			{name, "two organizations", strings.Replace(signedIn, `"organization":{"organization_id":"organization-test-1"`, `"organization":{"organization_id":"organization-test-2"`, 1)},
+			{name, "a third organization", sessionFields + `,"member_authenticated":true,"organization_id":"organization-test-2"`},
+		}...)
+	}
+	for _, name := range []string{"AuthenticateMagicLink", "AuthenticateImpersonation", "ExchangeIntermediateSession", "ExchangeSession", "ResetPasswordBySession"} {
+		// Not authenticated, and yet a session.
+		for _, half := range []string{`"session_token":"t"`, `"session_jwt":"j"`, `"member_session":` + sessionJSON} {
+			tests = append(tests, struct{ call, name, fields string }{name, "half " + half, memberFields + `,"intermediate_session_token":"ist",` + half})
+		}
+	}
+	for _, name := range []string{
+		"AuthenticateDiscoveryMagicLink", "AuthenticateDiscoveryOAuth", "AuthenticateDiscoveryEmailOTP", "AuthenticateDiscoveryPassword", "DiscoveryResetPassword",
+	} {
+		tests = append(tests, []struct{ call, name, fields string }{
+			{name, "none", ``},
+			{name, "no proof", discovered},
+			{name, "null proof", discovered + `,"intermediate_session_token":null`},
+			{name, "no list", `"intermediate_session_token":"ist"`},
+		}...)
 	}
 	byName := map[string]call{}
 	for _, c := range calls() {

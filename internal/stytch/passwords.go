@@ -2,6 +2,7 @@ package stytch
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -292,7 +293,7 @@ type PasswordStrength struct {
 	Suggestions []string
 	LUDS        *LUDSFeedback // with luds
 
-	valid *bool
+	unsaid bool // whether it is valid
 }
 
 // LUDSFeedback says which kinds of characters a password has and how much of them it lacks.
@@ -308,12 +309,12 @@ type LUDSFeedback struct {
 // UnmarshalJSON reads what it can.
 func (r *PasswordStrength) UnmarshalJSON(data []byte) error {
 	var wire struct {
-		RequestID string        `json:"request_id"`
-		Valid     *bool         `json:"valid_password"`
-		Score     lenientInt    `json:"score"`
-		Breached  bool          `json:"breached_password"`
-		Policy    string        `json:"strength_policy"`
-		LUDS      *LUDSFeedback `json:"luds_feedback"`
+		RequestID string          `json:"request_id"`
+		Valid     json.RawMessage `json:"valid_password"`
+		Score     lenientInt      `json:"score"`
+		Breached  bool            `json:"breached_password"`
+		Policy    string          `json:"strength_policy"`
+		LUDS      *LUDSFeedback   `json:"luds_feedback"`
 		ZXCVBN    struct {
 			Warning     string   `json:"warning"`
 			Suggestions []string `json:"suggestions"`
@@ -322,18 +323,18 @@ func (r *PasswordStrength) UnmarshalJSON(data []byte) error {
 	if err := decodeLenient(data, &wire); err != nil {
 		return err
 	}
+	valid := string(wire.Valid) == "true"
 	*r = PasswordStrength{
-		Response: Response{RequestID: wire.RequestID}, Score: wire.Score.n, Breached: wire.Breached, Policy: wire.Policy,
-		Warning: wire.ZXCVBN.Warning, Suggestions: wire.ZXCVBN.Suggestions, LUDS: wire.LUDS, valid: wire.Valid,
+		Response: Response{RequestID: wire.RequestID}, Valid: valid, unsaid: !valid && string(wire.Valid) != "false", Score: wire.Score.n, Breached: wire.Breached, Policy: wire.Policy,
+		Warning: wire.ZXCVBN.Warning, Suggestions: wire.ZXCVBN.Suggestions, LUDS: wire.LUDS,
 	}
 	return nil
 }
 
 func (r *PasswordStrength) problem() string {
-	if r.valid == nil {
+	if r.unsaid {
 		return "valid_password is missing"
 	}
-	r.Valid, r.valid = *r.valid, nil
 	return ""
 }
 
