@@ -56,6 +56,7 @@ func controlTable() []controlRoute {
 		{"DELETE", "/_sandbox/outbox", "forget the mails", (*Sandbox).controlClearOutbox},
 		{"GET", "/_sandbox/members/{member_id}", "one member, its sessions and seeded password", (*Sandbox).controlMember},
 		{"POST", "/_sandbox/members/{member_id}", "change a member behind everybody's back", (*Sandbox).controlChangeMember},
+		{"POST", "/_sandbox/organizations/{organization_id}", "change what an organization allows and demands", (*Sandbox).controlChangeOrganization},
 		{"POST", "/_sandbox/sessions", "open a session for a member", (*Sandbox).controlOpenSession},
 		{"DELETE", "/_sandbox/sessions/{member_session_id}", "end a session", (*Sandbox).controlEndSession},
 		{"POST", "/_sandbox/impersonations", "mint an impersonation token for a member", (*Sandbox).controlImpersonate},
