@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,6 +80,7 @@ type site struct {
 	logs     *lockedBuffer
 	deps     handlers.Deps
 	tokens   *lockedBuffer // every secret the upstream gave out, a line each
+	headers  *atomic.Value // of the latest member search
 	wire     *lockedBuffer // every POST the upstream got, path and body, a line each
 }
 
@@ -112,7 +114,7 @@ func newSite(t testing.TB, options ...func(*siteOptions)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, public: public, clock: &clock{now: time.Now().Truncate(time.Second)}, logs: &lockedBuffer{}, tokens: &lockedBuffer{}, wire: &lockedBuffer{}}
+	s := &site{t: t, public: public, clock: &clock{now: time.Now().Truncate(time.Second)}, logs: &lockedBuffer{}, tokens: &lockedBuffer{}, wire: &lockedBuffer{}, headers: &atomic.Value{}}
 	s.sandbox, err = sandbox.New(sandbox.Options{
 		Now: func() time.Time { return s.clock.Now().Add(o.sandboxAhead) }, Seed: 1, OrgSize: o.orgSize,
 	})
@@ -122,7 +124,7 @@ func newSite(t testing.TB, options ...func(*siteOptions)) *site {
 	s.upstream = httptest.NewServer(s.noteTokens(s.sandbox.Handler()))
 	t.Cleanup(s.upstream.Close)
 	info := s.sandbox.Info()
-	client, err := stytch.New(info.ProjectID, info.Secret, stytch.WithBaseURL(s.upstream.URL), stytch.WithTimeout(2*time.Second))
+	client, err := stytch.New(info.ProjectID, info.Secret, stytch.WithBaseURL(s.upstream.URL), stytch.WithTimeout(2*time.Second), stytch.WithClock(s.clock.Now))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,6 +202,9 @@ func (s *site) noteTokens(next http.Handler) http.Handler {
 		if !strings.HasPrefix(r.URL.Path, "/v1/b2b/") || r.Method != http.MethodPost {
 			next.ServeHTTP(w, r)
 			return
+		}
+		if strings.HasSuffix(r.URL.Path, "/members/search") {
+			s.headers.Store(r.Header.Clone())
 		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
