@@ -215,7 +215,7 @@ func TestSignInRefusals(t *testing.T) {
 	}
 	seen := map[string]string{one: "wrong password"}
 	for name, email := range map[string]string{
-		"locked": "lena@acme.example", "second factor": "tom@northwind.test", "method not allowed": "ingrid@initech.test",
+		"locked": "lena@acme.example", "method not allowed": "ingrid@initech.test",
 	} {
 		who := s.control.stranger(email)
 		got := alert(refusal(who.Organization, who.Email, who.Password))

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -153,9 +154,7 @@ type opened struct {
 func (s *site) open(email string, more map[string]any) opened {
 	s.t.Helper()
 	body := map[string]any{"member_id": s.someone(email).MemberID, "expires_in": "3h"}
-	for name, value := range more {
-		body[name] = value
-	}
+	maps.Copy(body, more)
 	var o opened
 	s.control(http.MethodPost, "sessions", body, &o)
 	return o

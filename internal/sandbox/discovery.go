@@ -80,7 +80,9 @@ type organizationsReply struct {
 	OrganizationIDHint      *string                  `json:"organization_id_hint"`
 }
 
-func (r *organizationsReply) organizations() []discoveredOrganization { return r.DiscoveredOrganizations }
+func (r *organizationsReply) organizations() []discoveredOrganization {
+	return r.DiscoveredOrganizations
+}
 
 func listDiscovered(c *call) (answer, error) {
 	var in sessionInput

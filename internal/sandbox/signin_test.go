@@ -167,6 +167,7 @@ func TestIntermediateSessionsAreBound(t *testing.T) {
 		}
 	}
 	// Proving more does not make an intermediate session live longer, and a password binds it.
+	a.clock.advance(time.Minute)
 	o := a.ok(t, signInPath, signIn.with("intermediate_session_token", byMail))
 	if o.text("intermediate_session_token") != byMail || o.text("intermediate_session_token_expires_at") != "2026-03-01T12:10:00Z" {
 		t.Errorf("%v", o)

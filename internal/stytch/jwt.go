@@ -66,8 +66,9 @@ func (c *Client) NewJWTVerifier(ctx context.Context) (*JWTVerifier, error) {
 // same, if nothing else is wrong than that its time has passed; or ErrJWTUnverified, which is neither yes nor no, if the
 // key could not be read. For the last two [Client.AuthenticateSession] knows more.
 func (v *JWTVerifier) Verify(ctx context.Context, token string) (*MemberSession, time.Time, error) {
-	if len(token) > maxCredential {
-		return nil, time.Time{}, refuseJWT("it is too long")
+	if len(token) > maxCredential || !printable(token) {
+		// The decoder would skip line breaks.
+		return nil, time.Time{}, refuseJWT("it is too long or not a token")
 	}
 	var claims jwtClaims
 	var cause error

@@ -26,7 +26,7 @@ type Page struct {
 type SessionLife struct {
 	IdleSeconds int  // without another request
 	EndSeconds  int  // for good
-	EndsAt      Time // its text says UTC
+	EndsAt      Time
 }
 
 // NavItem is an entry of the side navigation. Icon is one of: members, audit.
@@ -194,6 +194,11 @@ func (p Page) heading() string {
 func (p Page) documentTitle() string { return p.Title + " · Org Console" }
 
 func (a Actor) name() string { return firstNonEmpty(a.Name, a.Email) }
+
+// ends is when the session ends, which is read far from what says that times are UTC.
+func (l SessionLife) ends() Time {
+	return Time{ISO: l.EndsAt.ISO, Text: strings.TrimSuffix(l.EndsAt.Text, " UTC") + " UTC"}
+}
 
 // minutes is how long an idle page lasts, in whole minutes.
 func (l SessionLife) minutes() string { return strconv.Itoa((l.IdleSeconds + 30) / 60) }

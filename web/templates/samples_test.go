@@ -376,6 +376,14 @@ func wayInSamples() []sample {
 	enter := func(id string) *templates.StepForm {
 		return &templates.StepForm{Action: "/login/organizations", Button: "Continue", Hidden: []templates.Hidden{{Name: "organization_id", Value: id}}}
 	}
+	step("step-find", "Find my organization", templates.SignInStep{
+		Text: []string{"You get a mail. With it you choose among the organizations you are in."},
+		Form: &templates.StepForm{
+			Action: "/login/find/link", Button: "Email me a link", Fields: []templates.Input{{Name: "email", Label: "Email", Type: "email", Autocomplete: "username", Required: true}},
+			Also: []templates.StepButton{{Text: "Email me a code", Action: "/login/find/code"}},
+		},
+		Ways: waysIn()[1:], Links: []templates.Link{{Text: "I know my organization", URL: "/login"}},
+	})
 	step("step-organizations", "Choose an organization", templates.SignInStep{
 		Text: []string{"ada@acme.example belongs to these."},
 		Choices: []templates.StepChoice{

@@ -13,6 +13,7 @@ type SignInStep struct {
 	QR     *QR
 	Codes  []string // recovery codes, shown this once
 	Form   *StepForm
+	Ways   []Link     // other ways on, as buttons below the form
 	Others []StepForm // smaller, below
 
 	// AutoSubmit has the script submit Form at once. Without script it is a
@@ -36,9 +37,13 @@ type StepForm struct {
 	Hidden []Hidden
 	Fields []Input
 	Button string
+	Also   []StepButton // send the same fields elsewhere
 	Hint   string
 	Danger bool
 }
+
+// StepButton is a second button of a form.
+type StepButton struct{ Text, Action string }
 
 // Input is a field of a step's form. A password typed before is never filled in.
 type Input struct {
@@ -62,8 +67,10 @@ type StepChoice struct {
 
 // card reports whether there is more than words above the choices.
 func (v SignInStep) card() bool {
-	return len(v.Facts) > 0 || v.QR != nil || len(v.Codes) > 0 || v.Form != nil || len(v.Others) > 0 && len(v.Choices) == 0
+	return len(v.Facts) > 0 || v.QR != nil || len(v.Codes) > 0 || v.Form != nil || len(v.Choices) == 0 && v.more()
 }
+
+func (v SignInStep) more() bool { return len(v.Ways) > 0 || len(v.Others) > 0 }
 
 func (q QR) image() string {
 	if strings.HasPrefix(q.Image, "data:image/png;base64,") {

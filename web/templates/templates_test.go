@@ -152,6 +152,11 @@ func TestPageParts(t *testing.T) {
 			{".choices li:nth-child(2) form[method=post][action='/login/organizations'] button[aria-describedby=choice-1]", "Continue"},
 			{".choices li:nth-child(3) a[href='/login?organization=initech'][aria-describedby=choice-2]", "Sign in"},
 		},
+		"step-find": {
+			{"form[action='/login/find/link'] button.btn-primary", "Email me a link"},
+			{"form button[formaction='/login/find/code']:not(.btn-primary)", "Email me a code"},
+			{"section > a.btn[href='/login/oauth/google/start?organization=acme']", "Continue with Google"},
+		},
 		"step-totp-enrol":     {{"#secret", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}, {"#secret span:nth-child(2)", "Y3DP"}, {"button[data-copy=secret][hidden]", "Copy"}},
 		"step-recovery-codes": {{"#codes li:nth-child(10) code", "ug4q-8mlp-zvm2"}, {"button[data-copy=codes][hidden]", "Copy"}, {"button[data-print][hidden]", "Print"}},
 		"step-continue":       {{"form[data-autosubmit][action='/authenticate'] button", "Continue"}},

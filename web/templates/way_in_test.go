@@ -101,7 +101,7 @@ func TestNoPasswordIsFilledIn(t *testing.T) {
 
 func TestOrStandsBetweenForms(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]int{"step-sent": 0, "step-code": 1, "step-code-wrong": 0, "step-mfa": 1, "step-mfa-enrol": 1, "step-organizations": 0} {
+	for name, want := range map[string]int{"step-sent": 0, "step-code": 1, "step-code-wrong": 0, "step-mfa": 1, "step-mfa-enrol": 1, "step-organizations": 0, "step-find": 1} {
 		_, doc := render(t, pageNamed(t, name))
 		if got := doc.Find(".or").Length(); got != want {
 			t.Errorf("%s: %d dividers, want %d", name, got, want)
@@ -155,7 +155,7 @@ func TestQRPicture(t *testing.T) {
 func TestSessionLife(t *testing.T) {
 	t.Parallel()
 	p := page("Account")
-	p.Session = &templates.SessionLife{IdleSeconds: 1770, EndSeconds: 12, EndsAt: templates.Time{ISO: "2026-11-23T20:31:00Z", Text: "20:31 UTC"}}
+	p.Session = &templates.SessionLife{IdleSeconds: 1770, EndSeconds: 12, EndsAt: templates.Time{ISO: "2026-11-23T20:31:00Z", Text: "20:31"}}
 	_, doc := render(t, templates.AccountPage(templates.Account{Page: p}))
 	if body := doc.Find("body"); body.AttrOr("data-idle", "") != "1770" || body.AttrOr("data-end", "") != "12" {
 		t.Errorf("the body says idle %q, end %q", body.AttrOr("data-idle", ""), body.AttrOr("data-end", ""))
