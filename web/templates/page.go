@@ -24,8 +24,8 @@ type Page struct {
 
 // SessionLife is how long a session still lasts: nil when signed out.
 type SessionLife struct {
-	IdleSeconds int  // without another request
-	EndSeconds  int  // for good
+	IdleSeconds int // without another request
+	EndSeconds  int // for good
 	EndsAt      Time
 }
 
