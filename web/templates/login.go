@@ -7,6 +7,7 @@ type Login struct {
 	Organization string
 	Email        string
 	Return       string // path to go on to, already checked
+	Once         string // makes two clicks on one page one sign-in
 	Error        *Notice
 
 	Chosen    bool   // the organization was named: only what it allows is offered
