@@ -129,7 +129,7 @@ func (s *Server) renderLanding(c echo.Context, status int, p *progress, notice *
 	case a != nil && (w == waySSO || w == wayOAuth || w == wayDiscoveryOAuth):
 		// Only this browser can have the state, so nobody else's scanner comes this far.
 		v.AutoSubmit = status == http.StatusOK
-	case a == nil:
+	case a == nil && w != wayImpersonation:
 		v.Info = &templates.Notice{
 			Kind: templates.Warn, Title: "You did not ask for this in this browser",
 			Lines: []string{"Go on only if you expected it, such as an invitation or a mail from your helpdesk."},

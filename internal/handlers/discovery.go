@@ -2,8 +2,6 @@ package handlers
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"strings"
 	"time"
@@ -26,8 +24,7 @@ type discovery struct {
 // discover is attempt for a proof of an address: it leads to the choice among
 // the organizations of that address.
 func (s *Server) discover(c echo.Context, p *progress, d discovery) (step, error) {
-	sum := sha256.Sum256([]byte(p.ID + "\x00" + string(d.way) + "\x00" + d.key))
-	return s.once.do(hex.EncodeToString(sum[:]), func() (step, error) { return s.discoverOnce(c, p, d) })
+	return s.once.do(p.ID, d.way, d.key, func() (step, error) { return s.discoverOnce(c, p, d) })
 }
 
 func (s *Server) discoverOnce(c echo.Context, p *progress, d discovery) (step, error) {
@@ -62,6 +59,10 @@ func (s *Server) discoverOnce(c echo.Context, p *progress, d discovery) (step, e
 	record.Action, record.Outcome, record.Detail = audit.ActionFirstFactor, audit.OutcomeSucceeded, "organization_to_choose"
 	record.Factors, record.HTTP, record.UpstreamRequestID = []string{d.way.factorType()}, audit.HTTP{Status: answer.StatusCode}, answer.RequestID
 	s.recordStep(ctx, record)
+	if d.way == wayDiscoveryPassword {
+		record.Action, record.Detail = audit.ActionSetPassword, string(d.way)
+		s.recordStep(ctx, record)
+	}
 	p.Landed = nil
 	p.Proven = &proven{
 		Token: answer.IntermediateSessionToken.Reveal(), Until: s.now().Add(provenTime).UnixMilli(), Discovery: true, Email: firstOf(answer.EmailAddress, d.email),
@@ -80,6 +81,9 @@ func (s *Server) renderOrganizations(c echo.Context, status int, p *progress, no
 		return c.Redirect(http.StatusSeeOther, withReturn("/login/find", p.Return))
 	}
 	answer, err := s.stytch.DiscoverOrganizations(c.Request().Context(), stytch.Secret(p.Proven.Token))
+	if err != nil && notice != nil {
+		return s.renderFind(c, status, loginForm{returnPath: p.Return}, notice) // what went wrong first is what matters
+	}
 	if err != nil {
 		no := s.wordRefusal(err, wayDiscovered)
 		no.err = err

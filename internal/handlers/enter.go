@@ -1,9 +1,8 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +31,7 @@ type try struct {
 	way        way
 	key        string // what a second click has in common with the first; "" where each is its own
 	expect     expected
+	page       string // what names the browser where progress does not: the number of the page
 	progress   *progress
 	returnPath string
 	switching  bool     // it leaves another organization's session
@@ -113,11 +113,13 @@ func (s *Server) attempt(c echo.Context, t try) (step, error) {
 	if t.key == "" {
 		return s.attemptOnce(c, &t)
 	}
-	sum := sha256.Sum256([]byte(t.progress.ID + "\x00" + string(t.way) + "\x00" + t.key))
-	return s.once.do(hex.EncodeToString(sum[:]), func() (step, error) { return s.attemptOnce(c, &t) })
+	return s.once.do(cmp.Or(t.page, t.progress.ID), t.way, t.key, func() (step, error) { return s.attemptOnce(c, &t) })
 }
 
 func (s *Server) attemptOnce(c echo.Context, t *try) (step, error) {
+	if b := t.progress.bound(s.now()); b != nil && t.signIn.IntermediateSessionToken != "" {
+		t.switching = t.switching || b.Switch
+	}
 	account := t.expect.memberID
 	if account == "" {
 		account = t.expect.email
@@ -157,6 +159,12 @@ func (s *Server) onward(ctx context.Context, c echo.Context, t *try, answer *sty
 	if !t.expect.fits(answer) {
 		// Somebody else's sign-in, mixed up on the way. Nobody gets it.
 		return step{}, &stytch.AnswerError{Status: answer.StatusCode, RequestID: answer.RequestID, Problem: "the answer is about another sign-in"}
+	}
+	if t.way == wayResetPassword || t.way == wayOwnPassword {
+		// It is set, whatever may still be asked for before somebody is in.
+		if err := s.recordPassword(ctx, c, t, answer); err != nil {
+			return step{}, err
+		}
 	}
 	if answer.MemberAuthenticated {
 		return s.enter(ctx, c, t, answer)
@@ -230,17 +238,13 @@ func (s *Server) recordEntry(ctx context.Context, c echo.Context, t *try, sessio
 	record.OrganizationID, record.MemberID, record.Email, record.SessionID = session.OrganizationID, session.MemberID, session.Email, session.SessionID
 	record.Factors, record.HTTP, record.UpstreamRequestID = session.Factors, audit.HTTP{Status: answer.StatusCode}, answer.RequestID
 	record.Outcome, record.Detail = audit.OutcomeSucceeded, helpdesk.DetailAnswer
-	var own audit.Action
-	switch {
-	case t.way.factor():
-		own = audit.ActionSecondFactor
-	case t.way == wayOwnPassword, t.way == wayResetPassword:
-		own = audit.ActionSetPassword
+	if t.way == wayOwnPassword {
+		return nil // whoever changes a password was signed in before
 	}
-	if own != "" {
-		record.Action = own
-		if err := s.desk.RecordSignIn(ctx, record); err != nil || t.way == wayOwnPassword {
-			return err // whoever changes a password was signed in before
+	if t.way.factor() {
+		record.Action = audit.ActionSecondFactor
+		if err := s.desk.RecordSignIn(ctx, record); err != nil {
+			return err
 		}
 	}
 	record.Action = audit.ActionSignIn
@@ -248,6 +252,24 @@ func (s *Server) recordEntry(ctx context.Context, c echo.Context, t *try, sessio
 		record.Action = audit.ActionSwitch
 	}
 	return s.desk.RecordSignIn(ctx, record)
+}
+
+// recordPassword records that somebody set a password of their own.
+func (s *Server) recordPassword(ctx context.Context, c echo.Context, t *try, answer *stytch.AuthenticateResponse) error {
+	record := newAttempt(c, t.expect.organization, t.expect.email)
+	record.Action, record.Outcome, record.Detail = audit.ActionSetPassword, audit.OutcomeSucceeded, string(t.way)
+	record.OrganizationID, record.MemberID, record.Email = answer.Organization.OrganizationID, answer.Member.MemberID, answer.Member.EmailAddress
+	record.HTTP, record.UpstreamRequestID, record.Factors = audit.HTTP{Status: answer.StatusCode}, answer.RequestID, []string{t.way.factorType()}
+	if answer.Session != nil {
+		record.SessionID, record.Factors = answer.Session.MemberSessionID, nil
+		for _, f := range answer.Session.AuthenticationFactors {
+			record.Factors = append(record.Factors, f.Type)
+		}
+	}
+	if err := s.desk.RecordSignIn(ctx, record); err != nil {
+		return fmt.Errorf("record new password: %w", err)
+	}
+	return nil
 }
 
 // turnAway ends a session that nobody will use, as far as that can be done.

@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,7 +27,8 @@ const (
 type loginForm struct {
 	organization, email, password string
 	returnPath                    string
-	chosen                        bool // the page showed what the organization allows
+	chosen                        bool   // the page showed what the organization allows
+	once                          string // of the page the form stood on
 }
 
 func (s *Server) parseLogin(c echo.Context) loginForm {
@@ -36,6 +38,7 @@ func (s *Server) parseLogin(c echo.Context) loginForm {
 		password:     c.FormValue("password"),
 		returnPath:   s.safeReturn(c.FormValue("return")),
 		chosen:       c.FormValue("chosen") != "",
+		once:         c.FormValue("once"),
 	}
 }
 
@@ -143,7 +146,7 @@ func (s *Server) chooseOrganization(c echo.Context) error {
 func (s *Server) renderLogin(c echo.Context, status int, form loginForm, notice *templates.Notice) error {
 	v := templates.Login{
 		Page: s.page(c, "Sign in"), Organization: form.organization, Email: form.email, Return: form.returnPath, Error: notice,
-		Password: true, Link: true, Code: true, More: true,
+		Once: rand.Text(), Password: true, Link: true, Code: true, More: true,
 		FindURL: withReturn("/login/find", form.returnPath), ForgotURL: withReturn("/login/forgot", form.returnPath),
 	}
 	if form.chosen {
@@ -261,9 +264,13 @@ func (s *Server) signIn(c echo.Context) error {
 			Kind: templates.Bad, Title: "You are not signed in", Lines: problems,
 		})
 	}
-	p := s.readProgress(c)
+	p, key := s.readProgress(c), ""
+	if form.once != "" {
+		// A double click makes one session. The page's own number keeps two browsers apart.
+		key = fmt.Sprintf("%q %q %q %q", form.once, form.organization, form.email, form.password)
+	}
 	st, err := s.attempt(c, try{
-		way: wayPassword, progress: p, returnPath: form.returnPath,
+		way: wayPassword, key: key, page: form.once, progress: p, returnPath: form.returnPath,
 		expect: expected{organization: form.organization, email: form.email},
 		signIn: stytch.SignIn{IntermediateSessionToken: p.proofFor(s.now(), form.organization)},
 		call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {

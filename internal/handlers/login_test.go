@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -209,7 +210,8 @@ func TestWrongPasswordPersonAndOrganizationReadAlike(t *testing.T) {
 			{"organization": {"acme"}, "email": {"noor@acme.example"}, "password": {"x"}},
 		} {
 			resp := s.browser().post("/login/password", form).wantStatus(http.StatusUnauthorized)
-			text := strings.NewReplacer(`value="`+form.Get("organization")+`"`, "", `value="`+form.Get("email")+`"`, "").Replace(resp.body)
+			once := resp.doc().Find("input[name='once']").AttrOr("value", "none")
+			text := strings.NewReplacer(once, "", `value="`+form.Get("organization")+`"`, "", `value="`+form.Get("email")+`"`, "").Replace(resp.body)
 			bodies = append(bodies, text)
 		}
 		for i := range bodies {
@@ -438,4 +440,85 @@ func TestSomebodyElsesSignInIsNotTaken(t *testing.T) {
 		t.Error("somebody else's session was handed out")
 	}
 	b.post("/login/password", loginForm(ada)).wantStatus(http.StatusSeeOther)
+}
+
+// A double click on Sign in makes one session, whichever of the two answers the browser takes.
+func TestDoubleClickOnSignInMakesOneSession(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	who := s.someone("ada@acme.example")
+	b := s.browser()
+	once := b.get("/login").doc().Find("input[name='once']").AttrOr("value", "")
+	form := loginForm(who)
+	form.Set("once", once)
+	var clicks sync.WaitGroup
+	for range 3 {
+		clicks.Go(func() { s.browser().post("/login/password", form).wantLocation("/") })
+	}
+	clicks.Wait()
+	s.browser().post("/login/password", form).wantLocation("/")
+	if n := len(s.calls("passwords.authenticate")); n != 1 {
+		t.Errorf("%d calls, want 1", n)
+	}
+	if n := len(s.events(who.OrganizationID, audit.ActionSignIn)); n != 1 {
+		t.Errorf("%d sign-ins recorded, want 1", n)
+	}
+	form.Set("once", s.browser().get("/login").doc().Find("input[name='once']").AttrOr("value", ""))
+	s.browser().post("/login/password", form).wantLocation("/")
+	if n := len(s.calls("passwords.authenticate")); n != 2 {
+		t.Errorf("%d calls after another page, want 2", n)
+	}
+}
+
+// A refusal takes its time, so that what took how long upstream tells nothing.
+func TestRefusalsTakeTheirTime(t *testing.T) {
+	t.Parallel()
+	const every = 120 * time.Millisecond
+	s := newSite(t, func(o *siteOptions) { o.edit = func(d *handlers.Deps) { d.Config.AnswerStep = every } })
+	for path, form := range map[string]url.Values{
+		"/login/password": {"organization": {"nowhere"}, "email": {"a@b.example"}, "password": {"x"}},
+		"/login/link":     {"organization": {"acme"}, "email": {"nobody@acme.example"}},
+	} {
+		begun := time.Now()
+		s.browser().post(path, form)
+		if took := time.Since(begun); took < every {
+			t.Errorf("%s was answered after %s", path, took)
+		}
+	}
+}
+
+// An answer about somebody else lets nobody in, whatever the way.
+func TestNoWayTakesSomebodyElsesAnswer(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	hiro, tom := s.someone("hiro@acme.example"), s.someone("tom@northwind.test")
+	byCode := func(b *browser) *answer {
+		page := b.then(b.post("/login/code", url.Values{"organization": {"acme"}, "email": {hiro.Email}}))
+		s.faults(map[string]any{"endpoint": "otps.email.authenticate", "kind": "wrong_member"})
+		return b.submit(page, "/login/code/verify", url.Values{"code": {s.newest("login_code").Code}})
+	}
+	byLink := func(b *browser) *answer {
+		b.post("/login/link", url.Values{"organization": {"acme"}, "email": {hiro.Email}})
+		s.faults(map[string]any{"endpoint": "magic_links.authenticate", "kind": "wrong_member"})
+		return b.land(s.newest("login_link").URL)
+	}
+	byApp := func(b *browser) *answer {
+		page := b.then(b.post("/login/password", loginForm(tom)))
+		s.faults(map[string]any{"endpoint": "totp.authenticate", "kind": "wrong_member"})
+		return b.submit(page, "/mfa/totp", url.Values{"code": {s.facts(tom.MemberID).TOTPCode}})
+	}
+	byChoice := func(b *browser) *answer {
+		page := b.then(b.post("/login/find/code", url.Values{"email": {"sam@partners.example"}}))
+		page = b.then(b.submit(page, "/login/code/verify", url.Values{"code": {s.newest("discovery_code").Code}}))
+		s.faults(map[string]any{"endpoint": "discovery.intermediate_sessions.exchange", "kind": "wrong_member"})
+		return b.submitChoice(page, "/login/organizations", s.someone("olga@globex.example").OrganizationID)
+	}
+	for name, way := range map[string]func(*browser) *answer{"code": byCode, "link": byLink, "app": byApp, "choice": byChoice} {
+		b := s.browser()
+		if resp := way(b); resp.StatusCode != http.StatusBadGateway {
+			t.Errorf("%s: %d to %q, want 502; %s", name, resp.StatusCode, resp.Header.Get("Location"), resp.alert())
+		}
+		b.wantSignedOut()
+		s.faults()
+	}
 }

@@ -124,19 +124,13 @@ func (s *Server) renderFind(c echo.Context, status int, form loginForm, notice *
 		Text: []string{"You get a mail. With it you choose among the organizations you are in."},
 		Form: &templates.StepForm{
 			Action: "/login/find/link", Button: "Email me a link", Hidden: returnField(form.returnPath),
-			Fields: []templates.Input{emailInput(form.email)},
+			Fields: []templates.Input{emailInput(form.email)}, Also: []templates.StepButton{{Text: "Email me a code", Action: "/login/find/code"}},
 		},
-		Others: []templates.StepForm{{
-			Action: "/login/find/code", Button: "Email me a code", Hidden: returnField(form.returnPath),
-			Fields: []templates.Input{emailInput(form.email)},
-		}},
 		Links: []templates.Link{{Text: "I know my organization", URL: withReturn("/login", form.returnPath)}},
 	}
 	if s.config.PublicToken != "" {
 		for _, provider := range oauthProviders() {
-			v.Choices = append(v.Choices, templates.StepChoice{
-				Title: provider.name, Button: "Continue with " + provider.name, URL: withReturn("/login/oauth/"+provider.id+"/start", form.returnPath),
-			})
+			v.Ways = append(v.Ways, templates.Link{Text: "Continue with " + provider.name, URL: withReturn("/login/oauth/"+provider.id+"/start", form.returnPath)})
 		}
 	}
 	return render(c, status, templates.SignInStepPage(v))

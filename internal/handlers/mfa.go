@@ -328,7 +328,7 @@ func (s *Server) enrolTOTP(c echo.Context) error {
 		return again(no.failure.status, no.notice())
 	}
 	tried.succeeded()
-	st, err := s.once.do(p.ID+"\x00totp\x00"+b.Token, func() (step, error) {
+	st, err := s.once.do(p.ID, "enrol", b.Token, func() (step, error) {
 		answer, err := s.stytch.CreateTOTP(context.WithoutCancel(c.Request().Context()), b.secondFactor(stytch.SignIn{}))
 		if err != nil {
 			return step{}, err

@@ -1,6 +1,10 @@
 package handlers
 
 import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
 	"sync"
 	"time"
 
@@ -17,6 +21,7 @@ const (
 // is good once, a button is pressed twice. What failed is not kept.
 type onceSteps struct {
 	now   func() time.Time
+	key   []byte // keys are kept as its HMAC: they hold what people typed
 	group singleflight.Group
 
 	mu    sync.Mutex // guards taken
@@ -29,10 +34,15 @@ type takenStep struct {
 }
 
 func newOnceSteps(now func() time.Time) *onceSteps {
-	return &onceSteps{now: now, taken: map[string]takenStep{}}
+	return &onceSteps{now: now, key: []byte(rand.Text()), taken: map[string]takenStep{}}
 }
 
-func (o *onceSteps) do(key string, take func() (step, error)) (step, error) {
+// do takes a step unless the same was taken just now: by the same browser, as
+// the sign-in's id says, in the same way, with the same secret.
+func (o *onceSteps) do(id string, w way, secret string, take func() (step, error)) (step, error) {
+	mac := hmac.New(sha256.New, o.key)
+	_, _ = fmt.Fprintf(mac, "%q %q %q", id, w, secret)
+	key := string(mac.Sum(nil))
 	v, err, _ := o.group.Do(key, func() (any, error) {
 		if st, ok := o.recall(key); ok {
 			return st, nil

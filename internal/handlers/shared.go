@@ -99,7 +99,7 @@ func (s *Server) identifyShared(ctx context.Context, c echo.Context, v sessionCo
 
 // acceptShared records that a session of another application came in here, once.
 func (s *Server) acceptShared(ctx context.Context, c echo.Context, v sessionCookie, session *authz.Session) error {
-	_, err := s.once.do("shared\x00"+session.SessionID, func() (step, error) {
+	_, err := s.once.do(session.SessionID, wayShared, "", func() (step, error) {
 		a := newAttempt(c, "", "")
 		a.OrganizationID, a.MemberID, a.Email, a.SessionID = session.OrganizationID, session.MemberID, session.Email, session.SessionID
 		a.Action, a.Outcome, a.Detail, a.Factors = audit.ActionSignIn, audit.OutcomeSucceeded, string(wayShared), session.Factors
