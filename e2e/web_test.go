@@ -222,7 +222,13 @@ func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
 func (p *page) form(selector string, fill map[string]string) (action string, values url.Values) {
 	p.t.Helper()
 	form := p.one(selector)
-	values = url.Values{}
+	return form.AttrOr("action", p.url.RequestURI()), p.fields(form, fill)
+}
+
+// fields are what a form sends.
+func (p *page) fields(form *goquery.Selection, fill map[string]string) url.Values {
+	p.t.Helper()
+	values := url.Values{}
 	known := map[string]bool{}
 	form.Find("input, textarea, select").Each(func(_ int, field *goquery.Selection) {
 		name, named := field.Attr("name")
@@ -249,11 +255,11 @@ func (p *page) form(selector string, fill map[string]string) (action string, val
 	})
 	for _, name := range slices.Sorted(maps.Keys(fill)) {
 		if !known[name] {
-			p.t.Fatalf("%s: the form %q has no enabled field %q", p.url, selector, name)
+			p.t.Fatalf("%s: the form has no enabled field %q: %s", p.url, name, squeeze(form.Text()))
 		}
 		values.Set(name, fill[name])
 	}
-	return form.AttrOr("action", p.url.RequestURI()), values
+	return values
 }
 
 // submit sends a form of a page, by its own method, and follows redirects.
