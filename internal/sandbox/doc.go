@@ -36,11 +36,30 @@
 //   - A session that is passed to a sign-in is extended where session_duration_minutes is given, and else ends as before.
 //   - A session exchange takes along what was proven by mail or OAuth, no second factor, and leaves the old session open.
 //   - Nobody becomes a member by signing in (400 email_jit_provisioning_not_allowed); only an invitation adds one.
+//   - A second factor can be added by whoever has shown the one that is there (401 insufficient_factors otherwise), and only
+//     once the first factor is one that the organization takes. A text message goes to a member's own number for the
+//     holder of a session only; a number that is new is the member's once the code that went there came back.
+//   - A registration of an authenticator app that was begun is in the way of another one until it expires (400
+//     pending_totp_exists). A code is taken once, and no older one after it: 401 totp_code_already_authenticated, which
+//     does not count as wrong; nor does 400 recovery_code_used_as_totp_code. The first factor is the default.
+//   - A recovery code is good where the organization allows authenticator apps.
+//   - The identity provider's token tells who signed in; whether they may come in is said when it is redeemed. For
+//     strangers that is 400 invalid_connection_for_jit_provisioning (SSO) or email_jit_provisioning_not_allowed (OAuth), and
+//     the token is used up.
+//   - What GitHub, Slack and HubSpot say is registered with the member once a mail has proven the address.
+//   - SSO and OAuth tokens live 5 minutes. Sign-ins that cannot be started are answered with a page and 400.
+//   - Impersonation asks for no second factor, and only active members can be impersonated.
 //   - A new password has a new id. zxcvbn is estimated in the rough: a decimal digit of guesses for each character that is
 //     no repetition, sequence, common word or part of the address.
 //
 // Mails and text messages are not sent: they lie in the outbox, the last 500 of them. The page /inbox shows them to
 // people, with links to click. A link leads to the redirect URL of the call, or to [Options.RedirectURL].
+//
+// Sign-ins by SSO and OAuth lead to a stand-in identity provider, in /idp/: its page asks who signs in, and for no password.
+// The form's fields are email, one of the people offered, and other, any address, which wins.
+//
+// Authenticator apps that are seeded follow from the seed, recovery codes too; the control endpoint tells the code that is
+// accepted next.
 //
 // # Faults
 //
@@ -70,13 +89,18 @@
 //	                                                password_reset, discovery_reset, sms_code), "channel" (email, sms), "to",
 //	                                                "token", "code", "url" and, of resets, "login_url"
 //	DELETE /_sandbox/outbox                         forgets
-//	GET    /_sandbox/members/{member_id}            {"member", "sessions", "seeded_password", "failures", "reset_required"}
+//	GET    /_sandbox/members/{member_id}            {"member", "sessions", "seeded_password", "failures", "reset_required",
+//	                                                "totp_code", "recovery_codes"}
 //	POST   /_sandbox/members/{member_id}            changes: {"name", "status", "roles", "is_breakglass", "mfa_enrolled",
 //	                                                "lock_for", "reset_required", "delete_password", "password", "end_sessions"};
 //	                                                a new password has a new password id
 //	POST   /_sandbox/sessions                       {"member_id", "expires_in", "jwt_age", "sso"}: opens a session and answers
 //	                                                with its token and JWT
 //	DELETE /_sandbox/sessions/{member_session_id}   ends a session
+//	POST   /_sandbox/organizations/{organization_id}  changes: {"auth_methods", "mfa_methods", "mfa_policy"}; an empty array
+//	                                                allows all
+//	POST   /_sandbox/impersonations                 {"member_id"}: {"token", "url", "expires_at"}, good once and for 5 minutes
+//	POST   /_sandbox/keys/rotate                    signs JWTs with a new key: {"signing", "published"}
 //
 // A fault is {"endpoint", "kind", "apply", "times", …}, for instance
 //

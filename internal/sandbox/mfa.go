@@ -239,9 +239,6 @@ func authenticateSMSCode(c *call) (answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.json.MFAPhoneNumber != "" && m.json.MFAPhoneNumber != phone {
-		return nil, errCodeNotFound() // the number was changed since
-	}
 	f := c.factor("otp", "sms")
 	f.PhoneFactor = &phoneFactor{PhoneID: "phone-number-test-" + p.ids.uuid("phone", m.json.MemberID, phone), PhoneNumber: phone}
 	return c.proveSecond(ref, h, key, f, func(m *member) {

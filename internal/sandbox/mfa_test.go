@@ -310,6 +310,41 @@ func TestSecondFactorBeforePrimary(t *testing.T) {
 	}
 }
 
+// What was begun before there was a second factor cannot be finished without showing the one that came in between.
+func TestSecondFactorsBegunAtOnce(t *testing.T) {
+	t.Parallel()
+	const phone = "+15005550042"
+	type finish func() (path string, body object)
+	bySMS := func(t *testing.T, a *api, body object) finish {
+		t.Helper()
+		a.ok(t, smsSendPath, body.with("mfa_phone_number", phone))
+		return func() (string, object) { return smsPath, body.with("code", a.sms(t, phone)) }
+	}
+	byApp := func(t *testing.T, a *api, body object) finish {
+		t.Helper()
+		secret := a.ok(t, totpCreatePath, body).text("secret")
+		return func() (string, object) { return totpPath, body.with("code", a.appCode(t, secret, 0)) }
+	}
+	tests := map[string]struct {
+		first, second func(*testing.T, *api, object) finish
+	}{
+		"phone, then app": {bySMS, byApp},
+		"app, then phone": {byApp, bySMS},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := start(t, sandbox.Options{OrgSize: 10})
+			nell := a.people(t)["nell@northwind.test"]
+			first, second := tt.first(t, a, a.begun(t, nell)), tt.second(t, a, a.begun(t, nell))
+			path, body := second()
+			a.ok(t, path, body)
+			path, body = first()
+			a.refused(t, path, body, 401, "insufficient_factors")
+		})
+	}
+}
+
 func TestChangeOrganization(t *testing.T) {
 	t.Parallel()
 	a := start(t, sandbox.Options{OrgSize: 10})
