@@ -154,6 +154,10 @@ func TestExchangeSession(t *testing.T) {
 	if o.at("member_authenticated") != true || types(o) != "password" {
 		t.Errorf("%v", o)
 	}
+	// Who is impersonated stays where they are.
+	minted := a.steer(t, "POST", "impersonations", object{"member_id": people["sam@partners.example acme"].text("member_id")})
+	posing := a.ok(t, "/v1/b2b/impersonation/authenticate", object{"impersonation_token": minted.text("token")})
+	a.refused(t, switchPath, byLink.with("session_token", posing.text("session_token")), 400, "session_not_mutable")
 	// One's own organization: the same session, no longer than before unless that is said.
 	o = a.ok(t, switchPath, object{"session_token": byPassword, "organization_id": "acme"})
 	if o.text("session_token") != byPassword || o.text("member_session.expires_at") != "2026-03-01T13:00:00Z" {

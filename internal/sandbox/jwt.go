@@ -36,7 +36,10 @@ type signingKeys struct {
 	later []*signingKey // in order of rotation
 }
 
-func newSigningKeys() *signingKeys { return &signingKeys{first: sync.OnceValue(newSigningKey)} }
+// firstKey is shared by the sandboxes of a process, as tests start hundreds of them.
+var firstKey = sync.OnceValue(newSigningKey)
+
+func newSigningKeys() *signingKeys { return &signingKeys{first: firstKey} }
 
 func newSigningKey() *signingKey {
 	private, err := rsa.GenerateKey(rand.Reader, 2048)

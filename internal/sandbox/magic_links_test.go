@@ -153,6 +153,17 @@ func TestFirstSignIn(t *testing.T) {
 	}
 }
 
+// A second factor can be enrolled by active members only, so they are active before it.
+func TestFirstSignInBeforeTheSecondFactor(t *testing.T) {
+	t.Parallel()
+	a := start(t, sandbox.Options{OrgSize: 4})
+	a.ok(t, invitePath, object{"organization_id": "northwind", "email_address": "new@elsewhere.example"})
+	o := a.ok(t, linkPath, object{"magic_links_token": a.mail(t, "invite").text("token")})
+	if o["mfa_required"] == nil || o.at("mfa_required.member_options") != nil || o.text("member.status") != "active" {
+		t.Errorf("%v", o)
+	}
+}
+
 // The outbox holds an invitation from the start; it leads to wherever the console turns out to be.
 func TestSeededInvitation(t *testing.T) {
 	t.Parallel()

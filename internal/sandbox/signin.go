@@ -264,7 +264,7 @@ func missing(o *organization, m *member, factors []authFactor) (*primaryRequired
 }
 
 // prove adds factors that a member has just proven to what is held, and answers with a session or with what is missing.
-// Without factors it answers for what is held alone.
+// Without factors it answers for what is held alone. Second factors come here once the primary requirement is met.
 func (c *call) prove(ref rowRef, h held, key *signingKey, added ...authFactor) (*authenticateReply, error) {
 	p := c.project
 	m, o := p.member(ref), p.orgs[ref.org]
@@ -275,9 +275,6 @@ func (c *call) prove(ref rowRef, h held, key *signingKey, added ...authFactor) (
 	primary, mfa := missing(o, m, factors)
 	if primary != nil && h.trusted {
 		primary = nil // the session is there, so what it asked for was met
-	}
-	if primary != nil && slices.ContainsFunc(added, authFactor.second) {
-		return nil, errPrimaryFirst()
 	}
 	if h.trusted {
 		mfa = nil
