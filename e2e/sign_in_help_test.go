@@ -24,6 +24,14 @@ const (
 	landingPath = "/authenticate"
 )
 
+// in is the site for a subtest, which fails by itself.
+func (s *site) in(t testing.TB) *site {
+	other, own := *s, *s.control
+	other.t, own.t = t, t
+	other.control = &own
+	return &other
+}
+
 // pressOnce presses the only button with a text, in the form it stands in, with
 // some fields filled in, and follows nothing.
 func (b *browser) pressOnce(p *page, text string, fill map[string]string) *page {

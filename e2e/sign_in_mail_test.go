@@ -75,21 +75,22 @@ func TestFindMyOrganization(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	const sam = "sam@partners.example"
-	for name, prove := range map[string]func(b *browser, find *page) *page{
-		"link": func(b *browser, find *page) *page {
+	for name, prove := range map[string]func(s *site, b *browser, find *page) *page{
+		"link": func(s *site, b *browser, find *page) *page {
 			b.press(find, "Email me a link", map[string]string{"email": sam}).wants(http.StatusOK).says("h1", "Look into your mail")
 			return b.press(b.arrive(s.control.message("discovery_link", sam).URL), "Sign in", nil)
 		},
-		"code": func(b *browser, find *page) *page {
+		"code": func(s *site, b *browser, find *page) *page {
 			asked := b.press(find, "Email me a code", map[string]string{"email": sam}).wants(http.StatusOK)
 			return b.press(asked, "Sign in", map[string]string{"code": s.control.message("discovery_code", sam).Code})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			s := s.in(t)
 			b := s.browser()
 			find := b.get(b.get("/login?return=%2Faccount").href("Find my organization")).wants(http.StatusOK)
 			find.says("h1", "Find my organization")
-			p := prove(b, find).wants(http.StatusOK)
+			p := prove(s, b, find).wants(http.StatusOK)
 			p.says("h1", "Choose an organization")
 			p.says("main", sam)
 			got := p.choices()
