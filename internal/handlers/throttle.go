@@ -28,6 +28,7 @@ type throttle struct {
 	address      bucketTable
 	account      bucketTable
 	organization bucketTable
+	email        bucketTable // of one person in all organizations, where one password may serve in each
 	mail         bucketTable
 }
 
@@ -54,7 +55,7 @@ func newThrottle(now func() time.Time) *throttle {
 	return &throttle{
 		now: now, seed: maphash.MakeSeed(),
 		address: table(120, 60), account: table(40, 15), organization: table(600, 300),
-		mail: table(10, 4),
+		email: table(80, 30), mail: table(10, 4),
 	}
 }
 
@@ -88,6 +89,9 @@ func (t *throttle) start(ip, organization, email string, mail bool) (*attempt, t
 		key   string
 	}
 	limits := []limit{{&t.address, network(ip)}, {&t.account, organization + "\x00" + email}, {&t.organization, organization}}
+	if email != "" {
+		limits = append(limits, limit{&t.email, email})
+	}
 	if mail {
 		limits = append(limits, limit{&t.mail, email})
 	}

@@ -46,6 +46,9 @@ func TestThrottleSlowsGuessing(t *testing.T) {
 		{"one account, spelled differently", func(i int) (string, string, string) {
 			return fmt.Sprintf("192.0.%d.%d", i/250, i%250), []string{"acme", "ACME"}[i%2], []string{"ada@acme.example", "Ada@Acme.example"}[i/2%2]
 		}, 20, 8},
+		{"one person in many organizations", func(i int) (string, string, string) {
+			return fmt.Sprintf("192.0.%d.%d", i/250, i%250), fmt.Sprintf("org-%d", i), "ada@acme.example"
+		}, 40, 15},
 		{"one address", func(i int) (string, string, string) {
 			return "192.0.2.1", fmt.Sprintf("org-%d", i), fmt.Sprintf("p%d@x.example", i)
 		}, 60, 30},
