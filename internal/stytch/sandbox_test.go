@@ -13,6 +13,8 @@ import (
 
 type box struct {
 	*stytch.Client
+	base   string
+	info   sandbox.Info
 	people map[string]sandbox.Person
 }
 
@@ -32,7 +34,7 @@ func startSandbox(t *testing.T, opts sandbox.Options) box {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := box{client, map[string]sandbox.Person{}}
+	b := box{client, server.URL, info, map[string]sandbox.Person{}}
 	for _, p := range info.People {
 		b.people[p.Role] = p
 	}
