@@ -12,12 +12,15 @@ import (
 
 // Short names of the sandbox's endpoints for signing in.
 const (
-	epPassword  = "passwords.authenticate"
-	epLink      = "magic_links.authenticate"
-	epExchange  = "discovery.intermediate_sessions.exchange"
-	epSSO       = "sso.authenticate"
-	epSMS       = "otps.sms.send"
-	epReset     = "passwords.email.reset"
+	epPassword = "passwords.authenticate"
+	epLink     = "magic_links.authenticate"
+	epExchange = "discovery.intermediate_sessions.exchange"
+	epSSO      = "sso.authenticate"
+	epSMS      = "otps.sms.send"
+	epReset    = "passwords.email.reset"
+
+	epOwnPassword = "passwords.existing_password.reset"
+
 	epAsk       = "sessions.authenticate"
 	operator    = "operator@sandbox.example" // who impersonates
 	strong      = "seven-otters-juggle-92-lamps"
