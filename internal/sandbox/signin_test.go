@@ -1,6 +1,7 @@
 package sandbox_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -250,4 +251,32 @@ func TestHalfASuccessIsNone(t *testing.T) {
 	a.ok(t, signInPath, nell)
 	a.refused(t, signInPath, nell.with("password", "wrong"), 401, "unauthorized_credentials")
 	a.refused(t, signInPath, nell, 429, "user_lock_limit_reached")
+}
+
+// What the journal keeps of a sign-in is none of its secrets.
+func TestJournalOfSignIns(t *testing.T) {
+	t.Parallel()
+	a := start(t, sandbox.Options{})
+	a.ok(t, sendLinkPath, object{"organization_id": "acme", "email_address": "max@acme.example", "pkce_code_challenge": challenge})
+	link := a.mail(t, "login_link").text("token")
+	a.ok(t, linkPath, object{"magic_links_token": link, "pkce_code_verifier": verifier})
+	ist := a.discovery(t, "max@acme.example")
+	session := a.ok(t, exchangePath, object{"organization_id": "acme", "intermediate_session_token": ist})
+	a.ok(t, sessionResetPath, object{"organization_id": "acme", "session_jwt": session.text("session_jwt"), "password": goodPassword})
+	a.ok(t, existingResetPath, object{"organization_id": "acme", "email_address": "max@acme.example", "existing_password": goodPassword, "new_password": goodPassword + "!"})
+	a.ok(t, resetStartPath, object{"organization_id": "acme", "email_address": "max@acme.example"})
+	reset := a.mail(t, "password_reset").text("token")
+	a.ok(t, resetPath, object{"password_reset_token": reset, "password": goodPassword})
+	text := fmt.Sprint(a.steer(t, "GET", "journal", nil))
+	for what, secret := range map[string]string{
+		"link": link, "verifier": verifier, "intermediate session": ist, "session": session.text("session_jwt"), "reset": reset, "password": goodPassword,
+		"code": "code:" + a.mail(t, "discovery_code").text("code"),
+	} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the journal has the %s", what)
+		}
+	}
+	if !strings.Contains(text, "magic_links.authenticate") || !strings.Contains(text, "code:[redacted]") {
+		t.Error("the journal lacks the sign-ins themselves")
+	}
 }
