@@ -167,7 +167,8 @@ func (s *Sandbox) idpContinue(kind landingKind, params map[string]string, r *htt
 
 type likelyPerson struct{ Email, Label string }
 
-// likely are the people the page offers: those whom this provider knows already come first. It needs project.mu.
+// likely are the people the page offers: those whom this provider knows already come first, and for discovery those who
+// have something to choose from. It needs project.mu.
 func (s *Sandbox) likely(v visit) []likelyPerson {
 	p := s.project
 	var known, others []likelyPerson
@@ -182,7 +183,7 @@ func (s *Sandbox) likely(v visit) []likelyPerson {
 		if m.json.Name != "" {
 			person.Label = m.json.Name + ", " + m.json.EmailAddress
 		}
-		if v.knows(m) {
+		if v.knows(m) || v.org == nil && len(p.activeWithEmail(m.json.EmailAddress)) > 1 {
 			known = append(known, person)
 		} else {
 			others = append(others, person)

@@ -118,6 +118,12 @@ func TestIDPPage(t *testing.T) {
 			}
 			var mails []string
 			doc.Find(`select[name=email] option`).Each(func(_ int, s *goquery.Selection) { mails = append(mails, s.AttrOr("value", "")) })
+			if slices.Contains(mails, "dora@acme.example") {
+				t.Error("a deleted member is offered")
+			}
+			if tt.name == "discovery" && !slices.Contains(mails, "sam@partners.example") {
+				t.Error("nobody with several organizations is offered")
+			}
 			slices.Sort(mails)
 			if len(mails) > 20 || len(slices.Compact(slices.Clone(mails))) != len(mails) {
 				t.Errorf("people %v", mails)

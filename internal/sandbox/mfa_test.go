@@ -375,3 +375,48 @@ func TestChangeOrganization(t *testing.T) {
 		t.Errorf("unknown organization: %d", status)
 	}
 }
+
+// A request that is lost on its way leaves everything as it was, whatever it was answered.
+func TestDrySecondSteps(t *testing.T) {
+	t.Parallel()
+	a := start(t, sandbox.Options{OrgSize: 10})
+	people := a.people(t)
+	nell, tom, sorensen := people["nell@northwind.test"], people["tom@northwind.test"], people["sms@northwind.test"]
+	appCode := a.inspect(t, tom.text("member_id")).text("totp_code")
+	recovery, _ := a.inspect(t, tom.text("member_id")).at("recovery_codes").([]any)
+	begunSorensen := a.begun(t, sorensen)
+	minted := a.steer(t, "POST", "impersonations", object{"member_id": nell.text("member_id")})
+	tests := []struct {
+		endpoint, path string
+		body, member   object
+	}{
+		{"otps.sms.authenticate", smsPath, begunSorensen.with("code", a.sms(t, "+15005550007")), sorensen},
+		{"totp.create", totpCreatePath, a.begun(t, nell), nell},
+		{"totp.authenticate", totpPath, a.begun(t, tom).with("code", appCode), tom},
+		{"recovery_codes.recover", recoverPath, a.begun(t, tom).with("recovery_code", recovery[0]), tom},
+		{"recovery_codes.rotate", "/v1/b2b/recovery_codes/rotate", object{"organization_id": "northwind", "member_id": tom.text("member_id")}, tom},
+		{"sso.authenticate", ssoPath, object{"sso_token": a.ssoToken(t, "ada@acme.example")}, people["ada@acme.example"]},
+		{"oauth.authenticate", oauthPath, object{"oauth_token": a.oauthToken(t, "google", "acme", "ada@acme.example")}, people["ada@acme.example"]},
+		{"impersonation.authenticate", impersonatePath, object{"impersonation_token": minted.text("token")}, nell},
+	}
+	for _, tt := range tests {
+		id := tt.member.text("member_id")
+		before := a.inspect(t, id)
+		a.steer(t, "POST", "faults", object{"endpoint": tt.endpoint, "kind": "wrong_member", "apply": "before", "times": 1})
+		if o := a.ok(t, tt.path, tt.body); o.text("member_id") == id {
+			t.Errorf("%s: the right member", tt.endpoint)
+		}
+		if diff := cmp.Diff(before, a.inspect(t, id)); diff != "" {
+			t.Errorf("%s: %s", tt.endpoint, diff)
+		}
+		if o := a.ok(t, tt.path, tt.body); o.text("member_id") != id {
+			t.Errorf("%s: another member", tt.endpoint)
+		}
+	}
+	a.steer(t, "POST", "faults", object{"endpoint": "otps.sms.send", "kind": "wrong_member", "apply": "before", "times": 1})
+	sent := len(a.mails(t))
+	a.ok(t, smsSendPath, a.begun(t, sorensen)) // which sends one itself
+	if got := len(a.mails(t)); got != sent+1 {
+		t.Errorf("%d messages, then %d", sent, got)
+	}
+}

@@ -60,9 +60,6 @@ func (connection ssoConnection) saml() bool {
 // ssoFactor is what the identity provider says of a member. It needs project.mu.
 func (s *Sandbox) ssoFactor(m *member, connection ssoConnection) authFactor {
 	r := s.project.sso(m.json.MemberID, connection.ConnectionID, m.json.EmailAddress)
-	if at := slices.IndexFunc(m.json.SSORegistrations, func(r ssoRegistration) bool { return r.ConnectionID == connection.ConnectionID }); at >= 0 {
-		r = m.json.SSORegistrations[at]
-	}
 	own := &ssoFactor{ID: r.RegistrationID, ProviderID: r.ConnectionID, ExternalID: r.ExternalID}
 	if connection.saml() {
 		f := s.factor(methodSSO, "sso_saml")

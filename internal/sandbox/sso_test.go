@@ -113,6 +113,13 @@ func TestSSOTokensAreGoodOnce(t *testing.T) {
 	a.refused(t, ssoPath, object{"sso_token": token, "pkce_code_verifier": verifier}, 404, "sso_token_not_found")
 
 	token = a.ssoToken(t, "ada@acme.example")
+	ada := a.people(t)["ada@acme.example"].text("member_id")
+	a.steer(t, "POST", "members/"+ada, object{"lock_for": "1m"})
+	a.refused(t, ssoPath, object{"sso_token": token}, 429, "user_lock_limit_reached")
+	a.steer(t, "POST", "members/"+ada, object{"lock_for": "0s"})
+	a.ok(t, ssoPath, object{"sso_token": token})
+
+	token = a.ssoToken(t, "ada@acme.example")
 	a.clock.advance(5 * time.Minute)
 	a.refused(t, ssoPath, object{"sso_token": token}, 404, "sso_token_not_found")
 }
