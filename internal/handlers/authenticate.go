@@ -135,7 +135,6 @@ func (s *Server) renderLanding(c echo.Context, status int, p *progress, notice *
 			Lines: []string{"Go on only if you expected it, such as an invitation or a mail from your helpdesk."},
 		}
 	}
-	s.identifyQuickly(c)
 	if who := s.actor(c); who != nil {
 		v.Facts = []templates.Row{textRow("Signed in now", who.Session.Email), textRow("Organization", who.Session.OrganizationName)}
 		v.Text = append(v.Text, "Going on signs you out of that first.")

@@ -353,7 +353,7 @@ func TestImpersonation(t *testing.T) {
 		t.Errorf("the page says %q", page.text("main"))
 	}
 	b.submit(page, "/authenticate", nil).wantLocation("/")
-	for _, path := range []string{"/members", "/account", "/audit", "/members/" + who.MemberID, "/nothing-here"} {
+	for _, path := range []string{"/members", "/account", "/audit", "/members/" + who.MemberID, "/nothing-here", "/login/find", "/login/forgot", "/authenticate"} {
 		if got := b.get(path).text("[aria-label='Impersonation']"); !strings.Contains(got, "operator@sandbox.example") || !strings.Contains(got, who.Email) {
 			t.Errorf("%s: the banner says %q", path, got)
 		}

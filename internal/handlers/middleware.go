@@ -211,6 +211,8 @@ func withDeadline(next echo.HandlerFunc) echo.HandlerFunc {
 		c.SetRequest(outer.WithContext(ctx))
 		err := next(c)
 		// The page of an error needs no deadline, least of all one that has passed.
+		inner := c.Request()
+		outer.Form, outer.PostForm = inner.Form, inner.PostForm // a form can be read once
 		c.SetRequest(outer)
 		return err
 	}

@@ -23,6 +23,7 @@ func (s *Server) page(c echo.Context, title string) templates.Page {
 
 func (s *Server) pageAround(ctx context.Context, c echo.Context, title string) templates.Page {
 	p := templates.Page{Title: title, Demo: s.config.Demo != nil, Build: s.config.Build}
+	s.identifyQuickly(c)
 	a := s.actor(c)
 	if a == nil {
 		return p

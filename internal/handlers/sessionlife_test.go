@@ -121,6 +121,14 @@ func TestWhatWasTypedSurvivesTheSession(t *testing.T) {
 	if got := b.get(path).doc().Find("textarea[name='reason']").Text(); strings.TrimSpace(got) != "" {
 		t.Error("it comes back a second time")
 	}
+	// The same where only the upstream knows that the session is over.
+	b = s.signIn("ada@acme.example")
+	page := b.get(path).wantStatus(http.StatusOK)
+	s.control(http.MethodPost, "members/"+s.someone("ada@acme.example").MemberID, map[string]any{"end_sessions": true}, nil)
+	b.submit(page, path, typed).wantLocation("/login?notice=session-ended&return=" + url.QueryEscape(path))
+	if got := b.then(b.post("/login/password", form)).doc().Find("textarea[name='reason']").Text(); strings.TrimSpace(got) != typed.Get("reason") {
+		t.Errorf("after the upstream ended the session the reason is %q", got)
+	}
 	b = lose()
 	form = loginForm(s.someone("hiro@acme.example"))
 	form.Set("return", path)
