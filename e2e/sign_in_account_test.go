@@ -40,6 +40,7 @@ func TestImpersonation(t *testing.T) {
 		"/account": 200, "/account/organizations": 200, "/account/password": 200, "/members": 200, "/members?q=nobody-of-that-name": 200, "/members/" + hiro.MemberID: 200,
 		"/members/" + target.MemberID: 200, "/members/" + target.MemberID + "?view=raw": 200, "/members/" + target.MemberID + "/password/delete": 200,
 		"/members/" + target.MemberID + "/password/require-reset": 200, done.operation(): 200, "/audit": 403, "/nothing": 404, "/members/" + s.id("olga@globex.example"): 404,
+		"/login/find": 200, "/login/forgot": 200, "/authenticate": 200, "/authenticate?token=x": 400,
 	} {
 		banner(b.get(path).wants(status))
 	}
