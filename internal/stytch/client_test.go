@@ -472,6 +472,7 @@ func TestWrongAnswers(t *testing.T) {
 		{"DiscoverOrganizations", "a null", `"discovered_organizations":[null]`},
 		{"DiscoverOrganizations", "no organization", `"discovered_organizations":[{"membership":{"type":"active_member"}}]`},
 		{"DiscoverOrganizations", "a member without id", `"discovered_organizations":[{"organization":` + organizationJSON + `,"membership":{"member":{}}}]`},
+		{"DiscoverOrganizations", "a member without member_id", `"discovered_organizations":[{"organization":` + organizationJSON + `,"membership":{"member":{"organization_id":"organization-test-1"}}}]`},
 		{"DiscoverOrganizationsAs", "a member of another", `"discovered_organizations":[{"organization":{"organization_id":"organization-test-2"},"membership":{"member":` + memberJSON + `}}]`},
 	}
 	for _, name := range []string{
@@ -496,6 +497,9 @@ func TestWrongAnswers(t *testing.T) {
 		}...)
 	}
 	for _, name := range []string{"AuthenticateMagicLink", "AuthenticateImpersonation", "ExchangeIntermediateSession", "ExchangeSession", "ResetPasswordBySession"} {
+		tests = append(tests, struct{ call, name, fields string }{
+			name, "two members without a session", `"member_id":"member-test-1","member":` + other + `,"organization":` + organizationJSON + `,"intermediate_session_token":"ist"`,
+		})
 		// Not authenticated, and yet a session.
 		for _, half := range []string{`"session_token":"t"`, `"session_jwt":"j"`, `"member_session":` + sessionJSON} {
 			tests = append(tests, struct{ call, name, fields string }{name, "half " + half, memberFields + `,"intermediate_session_token":"ist",` + half})

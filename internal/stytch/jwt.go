@@ -242,7 +242,7 @@ func (r *keysAnswer) problem() string {
 // usableKey takes nothing but the public key and what it is for: a certificate's address would be fetched.
 func usableKey(raw json.RawMessage) (jwkset.JWK, bool) {
 	var wire jwkset.JWKMarshal
-	if json.Unmarshal(raw, &wire) != nil || wire.KTY != jwkset.KtyRSA || wire.KID == "" || wire.ALG != "" && wire.ALG != jwkset.AlgRS256 {
+	if json.Unmarshal(raw, &wire) != nil {
 		return jwkset.JWK{}, false
 	}
 	public := jwkset.JWKMarshal{KTY: wire.KTY, KID: wire.KID, ALG: wire.ALG, USE: wire.USE, N: wire.N, E: wire.E}

@@ -424,6 +424,20 @@ func decoded(t *testing.T, s string) []byte {
 	return b
 }
 
+// What a token says of itself is not repeated.
+func TestRefusalQuotesNothing(t *testing.T) {
+	t.Parallel()
+	v, _ := startKeys(t)
+	for _, token := range []string{
+		rs(theKey(), crypto.SHA512, with(header(), "alg", "RS512"), claims()), sign(with(header(), "alg", "RS257"), claims()),
+		sign(with(header(), "typ", "RS512"), claims()), sign(with(header(), "kid", "RS512"), claims()), sign(header(), with(claims(), "iss", "RS512")),
+	} {
+		if _, _, err := v.Verify(t.Context(), token); err == nil || strings.Contains(err.Error(), "RS") {
+			t.Errorf("error = %v", err)
+		}
+	}
+}
+
 // The last character of a signature has bits that mean nothing, so one signature has several spellings.
 func TestVerifyTakesOneSpellingOnly(t *testing.T) {
 	t.Parallel()
