@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"orgconsole/internal/authz"
 	"orgconsole/internal/stytch"
 	"orgconsole/web/templates"
 )
@@ -29,20 +30,42 @@ func (s *Server) showAccount(c echo.Context) error {
 			{Title: "Member", Text: "Your own page, as the helpdesk sees it.", Links: []templates.Link{{Text: "My member page", URL: memberPath(a.Session.MemberID)}}},
 		},
 	}
-	if c.QueryParam("notice") == noticePassword {
+	switch c.QueryParam("notice") {
+	case noticePassword:
 		view.Notice = &templates.Notice{Kind: templates.Good, Text: "Your password is changed. All your other sessions are ended."}
+	case noticeFactor:
+		view.Notice = &templates.Notice{Kind: templates.Good, Text: "Your second factor is set up. It is asked for when you sign in."}
 	}
 	password := templates.AccountCard{Title: "Password", Text: "Change it, if you still know the old one.", Links: []templates.Link{{Text: "Change password", URL: "/account/password"}}}
 	if a.Session.Member.MemberPasswordID == "" {
 		password.Text, password.Links[0].Text = "You have none.", "Set a password"
 	}
-	if allowsMethod(a.Session.Organization, a.Session.Member, methodPassword) && !a.Session.Impersonated() {
-		view.Cards = append([]templates.AccountCard{password}, view.Cards...)
+	if !a.Session.Impersonated() {
+		view.Cards = append([]templates.AccountCard{factorCard(a.Session)}, view.Cards...)
+		if allowsMethod(a.Session.Organization, a.Session.Member, methodPassword) {
+			view.Cards = append([]templates.AccountCard{password}, view.Cards...)
+		}
 	}
 	return render(c, http.StatusOK, templates.AccountPage(view))
 }
 
-const noticePassword = "password"
+// Notices of the account page, by the value that asks for one.
+const (
+	noticePassword = "password"
+	noticeFactor   = "second-factor"
+)
+
+// factorCard says which second factors there are, and offers to set one up.
+func factorCard(session *authz.Session) templates.AccountCard {
+	card := templates.AccountCard{Title: "Second factor", Text: "You have none."}
+	if factors := mfaFactors(session.Member); len(factors) > 0 {
+		card.Text = "You have: " + strings.Join(factors, ", ") + "."
+	}
+	if need := addable(session.Organization, session.Member); need.AddSMS || need.AddTOTP {
+		card.Form = &templates.Form{Label: "Set up a second factor", Action: "/account/second-factor"}
+	}
+	return card
+}
 
 // factorNames are authentication factor types in words.
 func factorNames(types []string) []string {
@@ -109,7 +132,7 @@ func (s *Server) changeOwnPassword(c echo.Context) error {
 	}
 	organizationID, email := a.Session.OrganizationID, a.Session.Email
 	st, err := s.attempt(c, try{
-		way: wayOwnPassword, key: cookie.Token + "\x00" + next.Reveal(), progress: &progress{ID: a.Session.SessionID}, returnPath: "/account?notice=" + noticePassword,
+		way: wayOwnPassword, own: true, key: cookie.Token + "\x00" + next.Reveal(), progress: &progress{ID: a.Session.SessionID}, returnPath: "/account?notice=" + noticePassword,
 		expect: expected{organizationID: organizationID, memberID: a.Session.MemberID, email: email},
 		call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {
 			if !has {
@@ -138,13 +161,22 @@ func (s *Server) changeOwnPassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if st.session != nil {
-		// The same sign-in goes on, and ends when it would have ended.
-		kept := *st.session
-		kept.IssuedAt = cookie.IssuedAt
-		st.session = &kept
-	}
 	return s.take(c, st)
+}
+
+// addFactor is POST /account/second-factor: it leads to the pages that enrol one.
+func (s *Server) addFactor(c echo.Context) error {
+	a, p := s.actor(c), s.readProgress(c)
+	need := addable(a.Session.Organization, a.Session.Member)
+	if a.Session.Impersonated() || !need.AddSMS && !need.AddTOTP {
+		return echo.NewHTTPError(http.StatusForbidden, "There is no second factor that you could set up here.")
+	}
+	p.Return = "/account?notice=" + noticeFactor
+	p.Proven = &proven{
+		Own: true, Until: s.now().Add(provenTime).UnixMilli(), OrganizationID: a.Session.OrganizationID, OrganizationName: a.Session.OrganizationName,
+		Slug: a.Session.OrganizationSlug, MemberID: a.Session.MemberID, Email: a.Session.Email, MFA: need,
+	}
+	return s.take(c, step{progress: p, to: "/mfa"})
 }
 
 // showSwitch is GET /account/organizations: where else one is.

@@ -35,6 +35,7 @@ type try struct {
 	progress   *progress
 	returnPath string
 	switching  bool     // it leaves another organization's session
+	own        bool     // it changes something about a session that goes on
 	codes      []string // recovery codes that this step brings into force
 	call       func(context.Context, stytch.SignIn) (*stytch.AuthenticateResponse, error)
 	signIn     stytch.SignIn // what the call may say besides
@@ -216,14 +217,16 @@ func (s *Server) enter(ctx context.Context, c echo.Context, t *try, answer *styt
 	if err := together.Wait(); err != nil {
 		return step{}, s.turnAway(ctx, c, acting, fmt.Errorf("record sign-in: %w", err))
 	}
-	if t.way != wayOwnPassword { // there the upstream has ended it
-		s.endReplaced(ctx, c, acting)
-	}
 	s.authz.Remember(acting, session)
 	now := s.now().UTC()
 	st := step{to: orHome(t.returnPath), session: &sessionCookie{
 		Token: answer.SessionToken.Reveal(), MemberID: session.MemberID, OrganizationID: session.OrganizationID, IssuedAt: now, SeenAt: now,
 	}}
+	if was, _, err := s.readCookie(c); t.own && err == nil {
+		st.session.IssuedAt = was.IssuedAt // the same sign-in goes on, and ends when it would have ended
+	} else {
+		s.endReplaced(ctx, c, acting)
+	}
 	if len(t.codes) > 0 {
 		st.progress = &progress{ID: t.progress.ID, Codes: t.codes, Return: t.returnPath}
 		st.to = "/mfa/recovery-codes"
@@ -238,14 +241,14 @@ func (s *Server) recordEntry(ctx context.Context, c echo.Context, t *try, sessio
 	record.OrganizationID, record.MemberID, record.Email, record.SessionID = session.OrganizationID, session.MemberID, session.Email, session.SessionID
 	record.Factors, record.HTTP, record.UpstreamRequestID = session.Factors, audit.HTTP{Status: answer.StatusCode}, answer.RequestID
 	record.Outcome, record.Detail = audit.OutcomeSucceeded, helpdesk.DetailAnswer
-	if t.way == wayOwnPassword {
-		return nil // whoever changes a password was signed in before
-	}
 	if t.way.factor() {
 		record.Action = audit.ActionSecondFactor
 		if err := s.desk.RecordSignIn(ctx, record); err != nil {
 			return err
 		}
+	}
+	if t.own {
+		return nil // they were signed in before
 	}
 	record.Action = audit.ActionSignIn
 	if t.switching {

@@ -389,3 +389,63 @@ func TestImpersonation(t *testing.T) {
 	}
 	b.get("/members").wantStatus(http.StatusSeeOther)
 }
+
+// Going back to the choice and coming again finds the same key: the upstream makes no second one beside it.
+func TestSecondThoughtsAboutEnrolment(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b, page := s.password(s.someone("nell@northwind.test"), "")
+	key := func(page *answer) string {
+		return strings.Join(strings.Fields(page.doc().Find("main code").Text()), "")
+	}
+	page = b.then(b.submit(page, "/mfa/enroll/totp", nil))
+	secret := key(page)
+	page = b.then(b.submit(page, "/mfa/enroll/other", nil))
+	page = b.then(b.submit(page, "/mfa/enroll/sms", url.Values{"phone": {"+44 20 7946 0958"}}))
+	page = b.then(b.submit(page, "/mfa/enroll/other", nil))
+	if page = b.then(b.submit(page, "/mfa/enroll/totp", nil)); key(page) != secret || secret == "" {
+		t.Errorf("the key is %q, was %q", key(page), secret)
+	}
+	// Another browser cannot have it, and is told so.
+	other, page := s.password(s.someone("nell@northwind.test"), "")
+	other.submit(page, "/mfa/enroll/totp", nil).wantStatus(http.StatusConflict).wantAlert("less than an hour ago")
+}
+
+// Whoever is signed in may add a second factor; the sign-in goes on as it was.
+func TestAddASecondFactorLater(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	who := s.someone("hiro@acme.example")
+	b := s.signIn(who.Email)
+	s.clock.add(20 * time.Minute)
+	b.get("/account")
+	left := b.left()
+	page := b.then(b.submit(b.get("/account"), "/account/second-factor", nil)).wantStatus(http.StatusOK)
+	page = b.then(b.submit(page, "/mfa/enroll/totp", nil))
+	code, err := totp.GenerateCode(strings.Join(strings.Fields(page.doc().Find("main code").Text()), ""), s.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nobody else can finish it with what is in this browser's cookie of the sign-in.
+	thief := s.signIn("ada@acme.example")
+	half := *b.cookies["console-sign-in"]
+	thief.cookies["console-sign-in"] = &half
+	thief.post("/mfa/totp", url.Values{"code": {code}}).wantStatus(http.StatusSeeOther)
+	if n := len(s.calls("totp.authenticate")); n != 0 {
+		t.Errorf("%d calls for somebody else", n)
+	}
+	done := b.submit(page, "/mfa/totp", url.Values{"code": {code}})
+	done.wantLocation("/mfa/recovery-codes")
+	b.submit(b.then(done), "/mfa/recovery-codes", nil).wantLocation("/account?notice=second-factor")
+	b.wantSignedIn(who.Email)
+	if got := b.left(); got.End != left.End {
+		t.Errorf("the session now ends in %d s, was %d", got.End, left.End)
+	}
+	if n := len(s.events(who.OrganizationID, audit.ActionSignIn)); n != 2 { // hiro's and ada's
+		t.Errorf("%d sign-ins recorded", n)
+	}
+	_, page = s.password(who, "")
+	if !strings.Contains(page.text("main"), "authenticator app") {
+		t.Errorf("the next sign-in asks %q", page.text("main"))
+	}
+}

@@ -58,12 +58,15 @@ func (s *Server) renderMFA(c echo.Context, status int, p *progress, with string,
 		Links: []templates.Link{{Text: "Start again", URL: withReturn("/login", p.Return)}},
 	}
 	v.Page.Lead = oneLine(b.Email, "·", b.OrganizationName)
+	if b.Own {
+		v.Links = []templates.Link{{Text: "Back to the account", URL: "/account"}}
+	}
 	m := b.MFA
 	switch {
-	case b.Enrolling != nil && with == "":
+	case b.Enrolling != nil && b.Enrolling.Now != "" && with == "":
 		s.enrollingView(&v, b)
 	case !m.SMS && !m.TOTP:
-		enrolView(&v, m)
+		enrolView(&v, m, b.Own)
 	default:
 		mfaView(&v, m, with)
 	}
@@ -120,9 +123,12 @@ func mfaView(v *templates.SignInStep, m *mfaNeed, with string) {
 }
 
 // enrolView offers to enrol a factor, where one is wanted and there is none.
-func enrolView(v *templates.SignInStep, m *mfaNeed) {
+func enrolView(v *templates.SignInStep, m *mfaNeed, own bool) {
 	v.Page.Title = "Set up a second factor"
 	v.Text = []string{"Your organization wants a second factor besides your first one. You set it up once; from then on it is asked for at each sign-in."}
+	if own {
+		v.Text = []string{"A second factor protects your account when the first one is stolen. You set it up once; from then on it is asked for at each sign-in."}
+	}
 	if m.AddTOTP {
 		v.Form = &templates.StepForm{
 			Action: "/mfa/enroll/totp", Button: "Use an authenticator app",
@@ -157,7 +163,7 @@ func (s *Server) enrollingView(v *templates.SignInStep, b *proven) {
 	v.Page.Title = "Set up a second factor"
 	e := b.Enrolling
 	v.Others = append(v.Others, templates.StepForm{Action: "/mfa/enroll/other", Button: "Use another second factor"})
-	if e.Secret == "" {
+	if e.Now == waySMS {
 		v.Text = []string{"A text message with a code is on its way to " + e.Phone + ". It is good for two minutes."}
 		v.Form = &templates.StepForm{Action: "/mfa/sms", Button: "Confirm the phone", Fields: []templates.Input{codeInput("Code from the text message")}}
 		return
@@ -182,10 +188,23 @@ func otpauthURL(b *proven, secret string) string {
 	return "otpauth://totp/" + label + "?" + strings.ReplaceAll(q.Encode(), "+", "%20")
 }
 
-// secondFactor is who proves one more factor, and with what.
-func (b *proven) secondFactor(in stytch.SignIn) stytch.SecondFactor {
-	in.IntermediateSessionToken = stytch.Secret(b.Token)
-	return stytch.SecondFactor{OrganizationID: b.OrganizationID, MemberID: b.MemberID, SignIn: in}
+// secondFactor is who proves one more factor, and with what: the intermediate
+// session of a sign-in under way, or one's own session.
+func (s *Server) secondFactor(c echo.Context, b *proven) (stytch.SecondFactor, error) {
+	f := stytch.SecondFactor{OrganizationID: b.OrganizationID, MemberID: b.MemberID}
+	if !b.Own {
+		f.IntermediateSessionToken = stytch.Secret(b.Token)
+		return f, nil
+	}
+	a, _, err := s.identify(c, true)
+	if err != nil {
+		return f, err
+	}
+	if a.Session.MemberID != b.MemberID || a.Session.OrganizationID != b.OrganizationID || a.Session.Impersonated() {
+		return f, errSessionEnded
+	}
+	f.Own = a.Acting
+	return f, nil
 }
 
 // prove is a POST with a code.
@@ -195,7 +214,7 @@ func (s *Server) prove(c echo.Context, w way, code stytch.Secret, problem string
 	p := s.readProgress(c)
 	b := s.mfa(p)
 	with := ""
-	if b != nil && b.Enrolling == nil {
+	if b != nil && (b.Enrolling == nil || b.Enrolling.Now == "") {
 		with = string(w)
 	}
 	again := func(status int, n *templates.Notice) error { return s.renderMFA(c, status, p, with, n) }
@@ -209,14 +228,21 @@ func (s *Server) prove(c echo.Context, w way, code stytch.Secret, problem string
 	if problem != "" {
 		return again(http.StatusUnprocessableEntity, &templates.Notice{Kind: templates.Bad, Title: "You are not signed in", Lines: []string{problem}})
 	}
+	f, err := s.secondFactor(c, b)
+	if err != nil {
+		return err
+	}
 	t := try{
-		way: w, key: b.Token + code.Reveal(), progress: p, returnPath: p.Return, switching: b.Switch,
+		way: w, key: b.Token + code.Reveal(), progress: p, returnPath: p.Return, switching: b.Switch, own: b.Own,
 		expect: expected{organizationID: b.OrganizationID, memberID: b.MemberID, email: b.Email},
 		call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {
-			return call(ctx, b.secondFactor(in), code)
+			if !b.Own { // one's own session is not made longer
+				f.SessionDurationMinutes = in.SessionDurationMinutes
+			}
+			return call(ctx, f, code)
 		},
 	}
-	if b.Enrolling != nil && w == wayTOTP {
+	if b.Enrolling != nil && b.Enrolling.Now == wayTOTP && w == wayTOTP {
 		t.codes = b.Enrolling.Codes
 	}
 	st, err := s.attempt(c, t)
@@ -246,7 +272,7 @@ func (s *Server) verifyTOTP(c echo.Context) error {
 
 func (s *Server) enrolls(c echo.Context) bool {
 	b := s.mfa(s.readProgress(c))
-	return b != nil && b.Enrolling != nil
+	return b != nil && b.Enrolling != nil && b.Enrolling.Now != ""
 }
 
 // verifyRecovery is POST /mfa/recovery. A recovery code has hyphens that belong to it.
@@ -297,13 +323,20 @@ func (s *Server) textCode(c echo.Context, phone string) error {
 		retryHeader(c, no)
 		return again(no.failure.status, no.notice())
 	}
-	answer, err := s.stytch.SendSMSOTP(c.Request().Context(), b.secondFactor(stytch.SignIn{}), phone)
+	f, err := s.secondFactor(c, b)
+	if err != nil {
+		return err
+	}
+	answer, err := s.stytch.SendSMSOTP(c.Request().Context(), f, phone)
 	if err != nil {
 		return s.refuseEnrolment(c, p, b, waySMS, err, again)
 	}
 	s.recordFactor(c, b, "sms_sent", answer.StatusCode, answer.RequestID)
 	if phone != "" {
-		b.Enrolling = &enrolling{Phone: phone}
+		if b.Enrolling == nil {
+			b.Enrolling = &enrolling{}
+		}
+		b.Enrolling.Now, b.Enrolling.Phone = waySMS, phone
 	} else {
 		b.MFA.Sent = true
 	}
@@ -319,7 +352,8 @@ func (s *Server) enrolTOTP(c echo.Context) error {
 		return again(http.StatusForbidden, &templates.Notice{Kind: templates.Bad, Title: "Nothing was set up", Lines: []string{"An authenticator app is not a second factor here."}})
 	}
 	if b.Enrolling != nil && b.Enrolling.Secret != "" {
-		return s.take(c, step{progress: p, to: "/mfa"}) // a second click must not make another secret
+		b.Enrolling.Now = wayTOTP // a second click, or a second thought, must not make another secret
+		return s.take(c, step{progress: p, to: "/mfa"})
 	}
 	tried, wait := s.throttle.begin(c.RealIP(), b.OrganizationID, b.MemberID)
 	if tried == nil {
@@ -328,13 +362,17 @@ func (s *Server) enrolTOTP(c echo.Context) error {
 		return again(no.failure.status, no.notice())
 	}
 	tried.succeeded()
+	f, err := s.secondFactor(c, b)
+	if err != nil {
+		return err
+	}
 	st, err := s.once.do(p.ID, "enrol", b.Token, func() (step, error) {
-		answer, err := s.stytch.CreateTOTP(context.WithoutCancel(c.Request().Context()), b.secondFactor(stytch.SignIn{}))
+		answer, err := s.stytch.CreateTOTP(context.WithoutCancel(c.Request().Context()), f)
 		if err != nil {
 			return step{}, err
 		}
 		s.recordFactor(c, b, "totp_created", answer.StatusCode, answer.RequestID)
-		made := &enrolling{Secret: answer.Secret.Reveal()}
+		made := &enrolling{Now: wayTOTP, Secret: answer.Secret.Reveal()}
 		for _, code := range answer.RecoveryCodes {
 			made.Codes = append(made.Codes, code.Reveal())
 		}
@@ -351,8 +389,8 @@ func (s *Server) enrolTOTP(c echo.Context) error {
 // enrolOther is POST /mfa/enroll/other: back to the choice.
 func (s *Server) enrolOther(c echo.Context) error {
 	p := s.readProgress(c)
-	if b := s.mfa(p); b != nil {
-		b.Enrolling = nil
+	if b := s.mfa(p); b != nil && b.Enrolling != nil {
+		b.Enrolling.Now = "" // what was made is kept: the upstream makes no second one beside it
 	}
 	return s.take(c, step{progress: p, to: "/mfa"})
 }
@@ -360,8 +398,14 @@ func (s *Server) enrolOther(c echo.Context) error {
 func (s *Server) refuseEnrolment(c echo.Context, p *progress, b *proven, w way, err error, again func(int, *templates.Notice) error) error {
 	t := &try{way: w, expect: expected{organizationID: b.OrganizationID, memberID: b.MemberID, email: b.Email}}
 	no, organizationID := s.refused(c.Request().Context(), t, err)
-	if refused, ok := errors.AsType[*stytch.Error](err); ok && refused.Type == stytch.ErrorTypeActiveTOTPExists {
-		no.failure.status, no.failure.text, no.failure.next = http.StatusConflict, "An authenticator app is set up already.", []string{"Start again and use its code."}
+	if refused, ok := errors.AsType[*stytch.Error](err); ok {
+		switch refused.Type { //nolint:exhaustive // all others are worded already
+		case stytch.ErrorTypeActiveTOTPExists:
+			no.failure.status, no.failure.text, no.failure.next = http.StatusConflict, "An authenticator app is set up already.", []string{"Start again and use its code."}
+		case stytch.ErrorTypePendingTOTPExists:
+			no.failure.status, no.failure.text = http.StatusConflict, "An authenticator app was begun to be set up less than an hour ago."
+			no.failure.next = []string{"Finish it in the tab where it was begun. If that is gone, use text messages, or try again in an hour."}
+		}
 	}
 	s.recordRefusal(c.Request().Context(), c, t, organizationID, no)
 	return s.refusedStep(c, p, no, again)

@@ -84,6 +84,7 @@ type proven struct {
 	MFA              *mfaNeed   `json:"mfa,omitempty"`
 	Enrolling        *enrolling `json:"enrolling,omitempty"`
 	Switch           bool       `json:"switch,omitempty"` // it began with another organization's session
+	Own              bool       `json:"own,omitempty"`    // no token: somebody signed in adds a factor to their own session
 }
 
 // mfaNeed is what a second factor may be.
@@ -99,6 +100,7 @@ type mfaNeed struct {
 
 // enrolling is a second factor on its way to being enrolled.
 type enrolling struct {
+	Now    way      `json:"now,omitempty"` // the one that is asked for; "" at the choice
 	Phone  string   `json:"phone,omitempty"`
 	Secret string   `json:"secret,omitempty"` // of the authenticator app
 	Codes  []string `json:"codes,omitempty"`
@@ -291,5 +293,14 @@ func newMFANeed(answer *stytch.AuthenticateResponse) *mfaNeed {
 	if !need.SMS && !need.TOTP {
 		need.AddSMS, need.AddTOTP = allowed(methodSMS), allowed(methodTOTP)
 	}
+	return need
+}
+
+// addable is which second factors somebody who is signed in could enrol: those
+// that are allowed and not there yet.
+func addable(o stytch.Organization, m stytch.Member) *mfaNeed {
+	need := newMFANeed(&stytch.AuthenticateResponse{Organization: o, Member: m, MFARequired: &stytch.MFARequired{}})
+	need.AddSMS = need.AddSMS && m.MFAPhoneNumber == ""
+	need.AddTOTP = need.AddTOTP && m.TOTPRegistrationID == ""
 	return need
 }

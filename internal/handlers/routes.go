@@ -82,6 +82,7 @@ func (s *Server) routes() []route {
 		{get, "/account", signedIn(), s.showAccount},
 		{get, "/account/password", signedIn(), s.showOwnPassword},
 		{post, "/account/password", signedIn(), s.changeOwnPassword},
+		{post, "/account/second-factor", signedIn(), s.addFactor},
 		{get, "/account/organizations", signedIn(), s.showSwitch},
 		{post, "/account/organizations", signedIn(), s.switchOrganization},
 

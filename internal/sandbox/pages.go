@@ -31,6 +31,9 @@ body{font:1rem/1.5 system-ui,sans-serif;max-width:46rem;margin:0 auto;padding:1.
 h1{font-size:1.5rem}h2{font-size:1.1rem;margin:0}
 article{border:1px solid #7c7c7c;border-radius:.5rem;padding:1rem;margin:1rem 0}
 article p{margin:.4rem 0 0}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;font-size:.85rem}
+th,td{text-align:left;padding:.25rem .75rem .25rem 0;vertical-align:top}
 code{font:1.4rem ui-monospace,monospace;letter-spacing:.1em;user-select:all}
 label{display:block;margin:.8rem 0 .2rem}
 input,select,button{font:inherit;padding:.4rem .6rem;box-sizing:border-box;max-width:100%}

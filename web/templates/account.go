@@ -13,4 +13,5 @@ type Account struct {
 type AccountCard struct {
 	Title, Text string
 	Links       []Link
+	Form        *Form // a button that posts; nil: none
 }
