@@ -138,7 +138,8 @@ func (s *Server) changeOwnPassword(c echo.Context) error {
 			if !has {
 				return s.stytch.ResetPasswordBySession(ctx, a.Acting, organizationID, next, 0)
 			}
-			in.Own, in.SessionDurationMinutes = a.Acting, 0
+			// The session that comes instead ends when this one would have.
+			in.Own, in.SessionDurationMinutes = a.Acting, sessionMinutes(s.sessionEnds(a, cookie).Sub(s.now()))
 			return s.stytch.ResetPasswordByExisting(ctx, stytch.ExistingPasswordRequest{
 				OrganizationID: organizationID, EmailAddress: email, Existing: current, New: next, SignIn: in,
 			})

@@ -178,7 +178,7 @@ func (s *Server) redeem(c echo.Context) error {
 		st, err = s.attempt(c, try{
 			way: w, key: l.Token, progress: p, returnPath: p.Return,
 			expect: expected{organization: a.Organization, email: a.Email},
-			signIn: stytch.SignIn{IntermediateSessionToken: p.proofFor(s.now(), a.Organization)},
+			signIn: stytch.SignIn{IntermediateSessionToken: p.proofFor(a.Organization)},
 			call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {
 				r := stytch.TokenRequest{Token: token, CodeVerifier: verifier, SignIn: in}
 				switch w {

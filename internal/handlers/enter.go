@@ -118,7 +118,7 @@ func (s *Server) attempt(c echo.Context, t try) (step, error) {
 }
 
 func (s *Server) attemptOnce(c echo.Context, t *try) (step, error) {
-	if b := t.progress.bound(s.now()); b != nil && t.signIn.IntermediateSessionToken != "" {
+	if b := t.progress.bound(); b != nil && t.signIn.IntermediateSessionToken != "" {
 		t.switching = t.switching || b.Switch
 	}
 	account := t.expect.memberID

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
@@ -272,7 +271,7 @@ func (s *Server) signIn(c echo.Context) error {
 	st, err := s.attempt(c, try{
 		way: wayPassword, key: key, page: form.once, progress: p, returnPath: form.returnPath,
 		expect: expected{organization: form.organization, email: form.email},
-		signIn: stytch.SignIn{IntermediateSessionToken: p.proofFor(s.now(), form.organization)},
+		signIn: stytch.SignIn{IntermediateSessionToken: p.proofFor(form.organization)},
 		call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {
 			return s.stytch.AuthenticatePassword(ctx, stytch.PasswordAuthenticateRequest{
 				OrganizationID: form.organization, EmailAddress: form.email, Password: stytch.Secret(form.password),
@@ -288,8 +287,8 @@ func (s *Server) signIn(c echo.Context) error {
 
 // proofFor is the intermediate session token to add a factor to, if there is
 // one of this organization.
-func (p *progress) proofFor(now time.Time, organization string) stytch.Secret {
-	b := p.bound(now)
+func (p *progress) proofFor(organization string) stytch.Secret {
+	b := p.bound()
 	if b == nil || len(b.Ways) == 0 || !strings.EqualFold(organization, b.Slug) && organization != b.OrganizationID {
 		return ""
 	}

@@ -27,7 +27,7 @@ const (
 
 // mfa returns what is proven so far, if a second factor is what is missing.
 func (s *Server) mfa(p *progress) *proven {
-	b := p.bound(s.now())
+	b := p.bound()
 	if b == nil || b.MFA == nil {
 		return nil
 	}
@@ -443,7 +443,7 @@ func (s *Server) keptRecoveryCodes(c echo.Context) error {
 // showMore is GET /login/more: the organization wants another first factor.
 func (s *Server) showMore(c echo.Context) error {
 	p := s.readProgress(c)
-	b := p.bound(s.now())
+	b := p.bound()
 	if b == nil || b.MFA != nil {
 		return c.Redirect(http.StatusSeeOther, withReturn("/login", p.Return))
 	}

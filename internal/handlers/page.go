@@ -18,12 +18,12 @@ func (s *Server) policy(ctx context.Context, session *authz.Session) (*authz.Pol
 // page is what every screen has around its content. Without an actor it is a
 // page for those who are not signed in.
 func (s *Server) page(c echo.Context, title string) templates.Page {
+	s.identifyQuickly(c)
 	return s.pageAround(c.Request().Context(), c, title)
 }
 
 func (s *Server) pageAround(ctx context.Context, c echo.Context, title string) templates.Page {
 	p := templates.Page{Title: title, Demo: s.config.Demo != nil, Build: s.config.Build}
-	s.identifyQuickly(c)
 	a := s.actor(c)
 	if a == nil {
 		return p

@@ -106,9 +106,9 @@ type enrolling struct {
 	Codes  []string `json:"codes,omitempty"`
 }
 
-// bound reports whether the proof is for one organization and not spent by time.
-func (p *progress) bound(now time.Time) *proven {
-	if p == nil || p.Proven == nil || p.Proven.Discovery || now.UnixMilli() >= p.Proven.Until {
+// bound returns the proof if it is for one organization.
+func (p *progress) bound() *proven {
+	if p.Proven == nil || p.Proven.Discovery {
 		return nil
 	}
 	return p.Proven

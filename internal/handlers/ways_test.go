@@ -451,6 +451,9 @@ func TestChangeOwnPassword(t *testing.T) {
 	b.submit(page, "/account/password", url.Values{"current_password": {"not it"}, "new_password": {strong}}).wantStatus(http.StatusUnauthorized).wantAlert("current password is wrong")
 	b.submit(page, "/account/password", url.Values{"current_password": {who.Password}, "new_password": {"12345678"}}).wantStatus(http.StatusUnprocessableEntity)
 	was := b.cookies["console"].Value
+	s.clock.add(10 * time.Minute)
+	b.get("/account")
+	before := b.left()
 	done := b.submit(page, "/account/password", url.Values{"current_password": {who.Password}, "new_password": {strong}})
 	done.wantLocation("/account?notice=password")
 	if got := b.then(done).status(); !strings.Contains(got, "changed") {
@@ -458,6 +461,9 @@ func TestChangeOwnPassword(t *testing.T) {
 	}
 	if b.cookies["console"].Value == was {
 		t.Error("the cookie is the old one")
+	}
+	if after := b.left(); after.End > before.End || after.End < before.End-60 {
+		t.Errorf("the session now ends in %d s, was %d", after.End, before.End)
 	}
 	s.clock.add(61 * time.Second)
 	other.get("/account").wantLocation("/login?notice=session-ended&return=%2Faccount")
