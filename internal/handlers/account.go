@@ -208,6 +208,7 @@ func (s *Server) renderSwitch(c echo.Context, status int, notice *templates.Noti
 // this member may go there; the answer must be about the organization chosen.
 func (s *Server) switchOrganization(c echo.Context) error {
 	a, id := s.actor(c), c.FormValue("organization_id")
+	cookie, _ := c.Get(keyCookie).(sessionCookie)
 	again := func(status int, n *templates.Notice) error { return s.renderSwitch(c, status, n) }
 	if id == "" || len(id) > maxOrganization || id == a.Session.OrganizationID {
 		return again(http.StatusUnprocessableEntity, &templates.Notice{Kind: templates.Bad, Title: "Choose another organization"})
@@ -218,10 +219,10 @@ func (s *Server) switchOrganization(c echo.Context) error {
 	p := s.readProgress(c)
 	p.Return, p.Proven = "", nil
 	st, err := s.attempt(c, try{
-		way: wayExchange, key: a.Session.SessionID + id, progress: p, switching: true,
+		way: wayExchange, key: id, page: a.Session.SessionID, progress: p, switching: true,
 		expect: expected{organizationID: id, email: a.Session.Email},
-		call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {
-			return s.stytch.ExchangeSession(ctx, a.Acting, id, in.SessionDurationMinutes)
+		call: func(ctx context.Context, _ stytch.SignIn) (*stytch.AuthenticateResponse, error) {
+			return s.stytch.ExchangeSession(ctx, a.Acting, id, sessionMinutes(s.sessionEnds(a, cookie).Sub(s.now())))
 		},
 	})
 	if no, ok := errors.AsType[*refusal](err); ok && no.failure.toSignIn {

@@ -219,6 +219,13 @@ func (s *Server) redeemPassword(c echo.Context) error {
 		a = &asked{}
 	}
 	password := stytch.Secret(c.FormValue("new_password"))
+	tried, wait := s.throttle.begin(c.RealIP(), p.ID, p.ID)
+	if tried == nil {
+		no := s.slowedDown(c, wait)
+		retryHeader(c, no)
+		return again(no.failure.status, no.notice())
+	}
+	tried.undecided()
 	if n, err := s.weakness(c.Request().Context(), a.Email, password); err != nil {
 		return err
 	} else if n != nil {

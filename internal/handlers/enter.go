@@ -78,9 +78,22 @@ type step struct {
 	to       string
 }
 
+// requestKey is what a second click has in common with the first when that
+// has ended the session both were sent with.
+func (s *Server) requestKey(c echo.Context) string {
+	cookie, err := c.Request().Cookie(s.cookieName())
+	if err != nil || c.Request().Method != http.MethodPost {
+		return ""
+	}
+	return s.once.mac("request", c.Path(), cookie.Value)
+}
+
 // take does what a step says.
 func (s *Server) take(c echo.Context, st step) error {
 	if st.session != nil {
+		if key := s.requestKey(c); key != "" {
+			s.once.keep(key, st)
+		}
 		if err := s.setCookie(c, *st.session); err != nil {
 			return fmt.Errorf("make session cookie: %w", err)
 		}
@@ -222,9 +235,10 @@ func (s *Server) enter(ctx context.Context, c echo.Context, t *try, answer *styt
 	st := step{to: orHome(t.returnPath), session: &sessionCookie{
 		Token: answer.SessionToken.Reveal(), MemberID: session.MemberID, OrganizationID: session.OrganizationID, IssuedAt: now, SeenAt: now,
 	}}
-	if was, _, err := s.readCookie(c); t.own && err == nil {
+	if was, _, err := s.readCookie(c); (t.own || t.switching) && err == nil {
 		st.session.IssuedAt = was.IssuedAt // the same sign-in goes on, and ends when it would have ended
-	} else {
+	}
+	if !t.own {
 		s.endReplaced(ctx, c, acting)
 	}
 	if len(t.codes) > 0 {

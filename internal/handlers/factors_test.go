@@ -449,3 +449,63 @@ func TestAddASecondFactorLater(t *testing.T) {
 		t.Errorf("the next sign-in asks %q", page.text("main"))
 	}
 }
+
+// Another site can send nobody off to be signed in anew, and the address one is
+// sent to does not tell whether the organization exists.
+func TestRedirectsAreBegunHere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withPublicToken)
+	b := s.browser()
+	start := b.start("initech", "Okta")
+	for site, status := range map[string]int{"cross-site": 303, "same-site": 303, "same-origin": 302, "none": 302} {
+		resp := s.browser().get(start, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", site) })
+		resp.wantStatus(status)
+		if status == 303 && !strings.HasPrefix(resp.Header.Get("Location"), "/login") {
+			t.Errorf("%s: led to %s", site, resp.Header.Get("Location"))
+		}
+	}
+	for _, organization := range []string{"globex", "no-such-org"} {
+		to := s.browser().get("/login/oauth/google/start?organization=" + organization)
+		if u, err := url.Parse(to.Header.Get("Location")); err != nil || u.Query().Get("organization_id") != organization {
+			t.Errorf("%s: led to %s", organization, to.Header.Get("Location"))
+		}
+	}
+	s.browser().get("/login/oauth/myspace/start").wantStatus(http.StatusNotFound)
+	s.browser().get("/login/oauth/slack/start?organization=acme").wantStatus(http.StatusNotFound)
+	s.browser().get("/login/sso/start?organization=acme&connection=saml-connection-test-x").wantStatus(http.StatusNotFound)
+}
+
+// A factor that is not there is not tried.
+func TestOnlyEnrolledFactorsAreTried(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for email, path := range map[string]string{"tom@northwind.test": "/mfa/sms", "sms@northwind.test": "/mfa/totp", "nell@northwind.test": "/mfa/recovery"} {
+		b, _ := s.password(s.someone(email), "")
+		b.post(path, url.Values{"code": {"123456"}}).wantStatus(http.StatusForbidden).wantAlert("not a second factor here")
+	}
+	for _, endpoint := range []string{"otps.sms.authenticate", "totp.authenticate", "recovery_codes.recover"} {
+		if n := len(s.calls(endpoint)); n != 0 {
+			t.Errorf("%d calls of %s", n, endpoint)
+		}
+	}
+}
+
+// However much a sign-in has to remember, it fits into a cookie.
+func TestLongAddressesFit(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withPublicToken)
+	b := s.browser()
+	back := "/members?q=" + strings.Repeat("x", 900)
+	long := strings.Repeat("a", 240) + "@example.com"
+	for range 5 {
+		b.post("/login/link", url.Values{"organization": {strings.Repeat("o", 128)}, "email": {long}, "return": {back}}).wantStatus(http.StatusSeeOther)
+		s.clock.add(time.Minute)
+	}
+	who := s.someone("nell@northwind.test")
+	form := loginForm(who)
+	form.Set("return", back)
+	b.submit(b.then(b.post("/login/password", form)), "/mfa/enroll/totp", nil).wantLocation("/mfa")
+	if n := len(b.cookies["console-sign-in"].String()); n > 4096 {
+		t.Errorf("%d bytes", n)
+	}
+}

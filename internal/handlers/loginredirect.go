@@ -39,22 +39,26 @@ func (s *Server) startOAuth(c echo.Context) error {
 	if provider < 0 || organization != "" && organizationProblem(organization) != "" {
 		return s.notStarted(c, loginForm{returnPath: form.returnPath})
 	}
-	w, id := wayDiscoveryOAuth, ""
+	w := wayDiscoveryOAuth
 	if organization != "" {
-		o := s.lookUp(c.Request().Context(), c, organization)
-		if !allowsMethod(o, stytch.Member{}, oauthProviders()[provider].method) {
+		w = wayOAuth
+		if !allowsMethod(s.lookUp(c.Request().Context(), c, organization), stytch.Member{}, oauthProviders()[provider].method) {
 			return s.notStarted(c, form)
 		}
-		w, id = wayOAuth, firstOf(o.OrganizationID, organization)
 	}
 	return s.leave(c, s.newAsked(w, organization, ""), form.returnPath, func(r stytch.RedirectStart) (string, error) {
-		r.OrganizationID = id
+		r.OrganizationID = organization // as typed: the real id would tell that there is one
 		return s.stytch.OAuthStartURL(oauthProviders()[provider].id, r)
 	})
 }
 
-// leave sends the browser away with what it needs to come back.
+// leave sends the browser away with what it needs to come back. Only a page of
+// ours may begin that: another site could otherwise have somebody signed in
+// anew, with whatever their identity provider thinks they are.
 func (s *Server) leave(c echo.Context, a asked, returnPath string, start func(stytch.RedirectStart) (string, error)) error {
+	if site := c.Request().Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+		return c.Redirect(http.StatusSeeOther, s.backFrom(&a, returnPath))
+	}
 	if s.config.PublicToken == "" {
 		return s.notStarted(c, loginForm{organization: a.Organization, returnPath: returnPath, chosen: a.Organization != ""})
 	}

@@ -207,6 +207,15 @@ func (s *Server) secondFactor(c echo.Context, b *proven) (stytch.SecondFactor, e
 	return f, nil
 }
 
+// takes reports whether a way is a second factor that is there or being enrolled.
+func (b *proven) takes(w way) bool {
+	enrolling := b.Enrolling != nil && b.Enrolling.Now == w
+	if w == waySMS {
+		return b.MFA.SMS || enrolling
+	}
+	return b.MFA.TOTP || enrolling
+}
+
 // prove is a POST with a code.
 func (s *Server) prove(c echo.Context, w way, code stytch.Secret, problem string,
 	call func(context.Context, stytch.SecondFactor, stytch.Secret) (*stytch.AuthenticateResponse, error),
@@ -224,6 +233,9 @@ func (s *Server) prove(c echo.Context, w way, code stytch.Secret, problem string
 			return c.Redirect(http.StatusSeeOther, orHome(p.Return))
 		}
 		return again(http.StatusUnauthorized, nil)
+	}
+	if !b.takes(w) {
+		return s.renderMFA(c, http.StatusForbidden, p, "", &templates.Notice{Kind: templates.Bad, Title: "You are not signed in", Lines: []string{"This is not a second factor here."}})
 	}
 	if problem != "" {
 		return again(http.StatusUnprocessableEntity, &templates.Notice{Kind: templates.Bad, Title: "You are not signed in", Lines: []string{problem}})

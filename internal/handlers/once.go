@@ -40,9 +40,7 @@ func newOnceSteps(now func() time.Time) *onceSteps {
 // do takes a step unless the same was taken just now: by the same browser, as
 // the sign-in's id says, in the same way, with the same secret.
 func (o *onceSteps) do(id string, w way, secret string, take func() (step, error)) (step, error) {
-	mac := hmac.New(sha256.New, o.key)
-	_, _ = fmt.Fprintf(mac, "%q %q %q", id, w, secret)
-	key := string(mac.Sum(nil))
+	key := o.mac(id, string(w), secret)
 	v, err, _ := o.group.Do(key, func() (any, error) {
 		if st, ok := o.recall(key); ok {
 			return st, nil
@@ -55,6 +53,12 @@ func (o *onceSteps) do(id string, w way, secret string, take func() (step, error
 	})
 	st, _ := v.(step)
 	return st, err
+}
+
+func (o *onceSteps) mac(parts ...string) string {
+	mac := hmac.New(sha256.New, o.key)
+	_, _ = fmt.Fprintf(mac, "%q", parts)
+	return string(mac.Sum(nil))
 }
 
 func (o *onceSteps) recall(key string) (step, bool) {

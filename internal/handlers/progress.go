@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gorilla/securecookie"
@@ -211,10 +212,16 @@ func (s *Server) writeProgress(c echo.Context, p *progress) error {
 			s.putCookie(c, name, value, 0)
 			return nil
 		}
-		if len(kept.Asked) < 2 {
+		switch path, query, _ := strings.Cut(kept.Return, "?"); {
+		case len(kept.Asked) > 1:
+			kept.Asked = kept.Asked[:len(kept.Asked)-1]
+		case kept.Typed != nil:
+			kept.Typed = nil
+		case query != "":
+			kept.Return = path
+		default:
 			return errors.New("keep sign-in: too much for a cookie")
 		}
-		kept.Asked = kept.Asked[:len(kept.Asked)-1]
 	}
 }
 

@@ -27,7 +27,7 @@ const (
 	// seenEvery is how often a session in use gets a cookie with a new last-seen time.
 	seenEvery    = time.Minute
 	maxUserAgent = 300
-	maxReturn    = 4 << 10
+	maxReturn    = 1 << 10 // it has to fit into the cookie of a sign-in
 
 	keyActor      = "actor"
 	keyCookie     = "cookie"
@@ -258,6 +258,9 @@ func (s *Server) requireSession(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		a, v, err := s.identify(c, true)
 		if err != nil {
+			if st, ok := s.once.recall(s.requestKey(c)); ok {
+				return s.take(c, st) // the second click on what ended this session
+			}
 			return err
 		}
 		c.Set(keyActor, a)

@@ -596,3 +596,63 @@ func TestRestrictedOrganizationsTellNobodyApart(t *testing.T) {
 		t.Errorf("%q and %q", alerts[0], alerts[1])
 	}
 }
+
+// Switching back and forth makes no sign-in last longer than one.
+func TestSwitchingKeepsTheAbsoluteEnd(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.browser()
+	page := b.then(b.post("/login/code", url.Values{"organization": {"acme"}, "email": {"sam@partners.example"}}))
+	b.submit(page, "/login/code/verify", url.Values{"code": {s.newest("login_code").Code}})
+	before := b.left()
+	s.clock.add(20 * time.Minute)
+	b.post("/account/organizations", url.Values{"organization_id": {s.someone("olga@globex.example").OrganizationID}}).wantLocation("/")
+	if after := b.left(); after.End > before.End-20*60 || after.End < before.End-21*60 {
+		t.Errorf("%d s are left after 20 minutes, were %d", after.End, before.End)
+	}
+}
+
+// A double click on a switch is one switch, whichever answer the browser takes.
+func TestDoubleClickOnSwitch(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.browser()
+	page := b.then(b.post("/login/code", url.Values{"organization": {"acme"}, "email": {"sam@partners.example"}}))
+	b.submit(page, "/login/code/verify", url.Values{"code": {s.newest("login_code").Code}})
+	globex := s.someone("olga@globex.example").OrganizationID
+	first, second := s.browser(), s.browser()
+	first.cookies, second.cookies = maps.Clone(b.cookies), maps.Clone(b.cookies)
+	first.post("/account/organizations", url.Values{"organization_id": {globex}}).wantLocation("/")
+	second.post("/account/organizations", url.Values{"organization_id": {globex}}).wantLocation("/")
+	for _, one := range []*browser{first, second} {
+		if got := one.get("/account").wantStatus(http.StatusOK).text("main"); !strings.Contains(got, "Globex") {
+			t.Errorf("now in %q", got)
+		}
+	}
+	if n := len(s.calls("sessions.exchange")); n != 1 {
+		t.Errorf("%d exchanges", n)
+	}
+	// Later the old cookie is worth nothing.
+	s.clock.add(16 * time.Second)
+	late := s.browser()
+	late.cookies = maps.Clone(b.cookies)
+	late.post("/account/organizations", url.Values{"organization_id": {globex}}).wantStatus(http.StatusSeeOther)
+	late.wantSignedOut()
+}
+
+// What may be asked about passwords without an account is bounded.
+func TestStrengthChecksAreThrottled(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.browser()
+	b.get("/authenticate?stytch_token_type=multi_tenant_passwords&token=made-up")
+	status := 0
+	for range 200 {
+		if status = b.post("/authenticate/password", url.Values{"new_password": {"password"}}).StatusCode; status == http.StatusTooManyRequests {
+			break
+		}
+	}
+	if status != http.StatusTooManyRequests || len(s.calls("passwords.strength_check")) > 130 {
+		t.Errorf("%d after %d checks", status, len(s.calls("passwords.strength_check")))
+	}
+}
