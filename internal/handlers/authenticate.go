@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -64,7 +65,7 @@ func (s *Server) land(c echo.Context) error {
 	}
 	p := s.readProgress(c)
 	l := landed{
-		Type: q.Get("stytch_token_type"), Redirect: q.Get("stytch_redirect_type"), Token: q.Get("token"), State: q.Get("state"), At: s.now().UnixMilli(),
+		ID: rand.Text(), Type: q.Get("stytch_token_type"), Redirect: q.Get("stytch_redirect_type"), Token: q.Get("token"), State: q.Get("state"), At: s.now().UnixMilli(),
 	}
 	w, unasked := l.wayOf()
 	switch {
@@ -75,10 +76,12 @@ func (s *Server) land(c echo.Context) error {
 		})
 	case l.State == "" && !unasked, l.State != "" && p.find(l.State) == nil:
 		// Nothing is kept of it: somebody may have sent it on purpose.
-		record := newAttempt(c, "", "")
-		record.Action, record.Outcome, record.Detail = audit.ActionSignIn, audit.OutcomeDenied, detailNotHere
-		record.Factors = []string{w.factorType()}
-		s.recordStep(c.Request().Context(), record)
+		if tried, _ := s.throttle.begin(c.RealIP(), "", ""); tried != nil {
+			record := newAttempt(c, "", "")
+			record.Action, record.Outcome, record.Detail = audit.ActionSignIn, audit.OutcomeDenied, detailNotHere
+			record.Factors = []string{w.factorType()}
+			s.recordStep(c.Request().Context(), record)
+		}
 		return s.renderLanding(c, http.StatusForbidden, &progress{ID: p.ID, Return: p.Return}, &templates.Notice{
 			Kind: templates.Bad, Title: "This " + w.thing() + " was not asked for in this browser",
 			Lines: []string{"Open it in the browser where you asked for it, within an hour. Or start again here."},
@@ -115,9 +118,9 @@ func (s *Server) renderLanding(c echo.Context, status int, p *progress, notice *
 	case wayResetPassword, wayDiscoveryPassword:
 		v.Page = s.page(c, "Set a new password")
 		v.Text = []string{"It replaces the old one and ends all your other sessions."}
-		v.Form = &templates.StepForm{Action: "/authenticate/password", Button: "Set password and sign in", Fields: []templates.Input{newPasswordInput()}}
+		v.Form = &templates.StepForm{Action: "/authenticate/password", Button: "Set password and sign in", Hidden: linkField(l), Fields: []templates.Input{newPasswordInput()}}
 	default:
-		v.Form = &templates.StepForm{Action: "/authenticate", Button: "Sign in"}
+		v.Form = &templates.StepForm{Action: "/authenticate", Button: "Sign in", Hidden: linkField(l)}
 		v.Text = []string{"One more click and you are in."}
 		if w == wayImpersonation {
 			v.Page = s.page(c, "Act as a member")
@@ -142,12 +145,33 @@ func (s *Server) renderLanding(c echo.Context, status int, p *progress, notice *
 	return render(c, status, templates.SignInStepPage(v))
 }
 
+func linkField(l *landed) []templates.Hidden { return []templates.Hidden{{Name: "link", Value: l.ID}} }
+
+// pressed is what the button of a page redeems: nothing, where another link was
+// opened in another tab since the page was shown.
+func (s *Server) pressed(c echo.Context, p *progress) *landed {
+	if p.Landed == nil || c.FormValue("link") != p.Landed.ID {
+		return nil
+	}
+	return p.Landed
+}
+
+// notPressed shows what there is to press now.
+func (s *Server) notPressed(c echo.Context, p *progress) error {
+	if p.Landed == nil {
+		return s.renderLanding(c, http.StatusOK, p, nil)
+	}
+	return s.renderLanding(c, http.StatusConflict, p, &templates.Notice{
+		Kind: templates.Warn, Title: "Another link was opened meanwhile", Lines: []string{"Nothing was done. This is about the newer one."},
+	})
+}
+
 // redeem is POST /authenticate: the button.
 func (s *Server) redeem(c echo.Context) error {
 	p := s.readProgress(c)
-	l := p.Landed
+	l := s.pressed(c, p)
 	if l == nil {
-		return s.renderLanding(c, http.StatusOK, p, nil)
+		return s.notPressed(c, p)
 	}
 	again := func(status int, n *templates.Notice) error {
 		spent := *p
@@ -178,7 +202,7 @@ func (s *Server) redeem(c echo.Context) error {
 		st, err = s.attempt(c, try{
 			way: w, key: l.Token, progress: p, returnPath: p.Return,
 			expect: expected{organization: a.Organization, email: a.Email},
-			signIn: stytch.SignIn{IntermediateSessionToken: p.proofFor(a.Organization)},
+			signIn: stytch.SignIn{IntermediateSessionToken: p.proofFor(a.Organization, a.Email)},
 			call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {
 				r := stytch.TokenRequest{Token: token, CodeVerifier: verifier, SignIn: in}
 				switch w {
@@ -206,10 +230,10 @@ func (s *Server) redeem(c echo.Context) error {
 func (s *Server) redeemPassword(c echo.Context) error {
 	p := s.readProgress(c)
 	again := func(status int, n *templates.Notice) error { return s.renderLanding(c, status, p, n) }
-	if p.Landed == nil {
-		return again(http.StatusOK, nil)
+	l := s.pressed(c, p)
+	if l == nil {
+		return s.notPressed(c, p)
 	}
-	l := *p.Landed
 	w, _ := l.wayOf()
 	if w != wayResetPassword && w != wayDiscoveryPassword {
 		return again(http.StatusOK, nil)

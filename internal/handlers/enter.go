@@ -132,7 +132,9 @@ func (s *Server) attempt(c echo.Context, t try) (step, error) {
 
 func (s *Server) attemptOnce(c echo.Context, t *try) (step, error) {
 	if b := t.progress.bound(); b != nil && t.signIn.IntermediateSessionToken != "" {
+		// What was proven before is one person's: nobody else's factor goes with it.
 		t.switching = t.switching || b.Switch
+		t.expect.organizationID, t.expect.memberID = b.OrganizationID, b.MemberID
 	}
 	account := t.expect.memberID
 	if account == "" {
@@ -172,7 +174,16 @@ func (s *Server) attemptOnce(c echo.Context, t *try) (step, error) {
 func (s *Server) onward(ctx context.Context, c echo.Context, t *try, answer *stytch.AuthenticateResponse) (step, error) {
 	if !t.expect.fits(answer) {
 		// Somebody else's sign-in, mixed up on the way. Nobody gets it.
-		return step{}, &stytch.AnswerError{Status: answer.StatusCode, RequestID: answer.RequestID, Problem: "the answer is about another sign-in"}
+		mixedUp := &stytch.AnswerError{Status: answer.StatusCode, RequestID: answer.RequestID, Problem: "the answer is about another sign-in"}
+		record := newAttempt(c, t.expect.organization, t.expect.email)
+		record.OrganizationID, record.MemberID, record.Email = t.expect.organizationID, t.expect.memberID, ""
+		record.Action, record.Outcome, record.Detail, record.Factors = t.failedAction(), audit.OutcomeUnknown, helpdesk.DetailOtherMember, []string{t.way.factorType()}
+		record.HTTP, record.UpstreamRequestID = audit.HTTP{Status: answer.StatusCode}, answer.RequestID
+		s.recordStep(ctx, record)
+		if acting, err := stytch.ActingToken(answer.SessionToken.Reveal()); err == nil {
+			return step{}, s.turnAway(ctx, c, acting, mixedUp)
+		}
+		return step{}, mixedUp
 	}
 	if t.way == wayResetPassword || t.way == wayOwnPassword {
 		// It is set, whatever may still be asked for before somebody is in.
@@ -242,7 +253,7 @@ func (s *Server) enter(ctx context.Context, c echo.Context, t *try, answer *styt
 		s.endReplaced(ctx, c, acting)
 	}
 	if len(t.codes) > 0 {
-		st.progress = &progress{ID: t.progress.ID, Codes: t.codes, Return: t.returnPath}
+		st.progress = &progress{ID: t.progress.ID, Codes: t.codes, Holder: session.MemberID, Return: t.returnPath}
 		st.to = "/mfa/recovery-codes"
 	}
 	return st, nil

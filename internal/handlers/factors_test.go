@@ -140,6 +140,12 @@ func TestEnrolAnAuthenticatorApp(t *testing.T) {
 			t.Errorf("recovery code %s is not shown", c)
 		}
 	}
+	out := s.browser()
+	out.cookies["console-sign-in"] = b.cookies["console-sign-in"]
+	out.get("/mfa/recovery-codes").wantLocation("/login?return=%2Fmfa%2Frecovery-codes")
+	other := s.signIn("ada@acme.example")
+	other.cookies["console-sign-in"] = b.cookies["console-sign-in"]
+	other.get("/mfa/recovery-codes").wantStatus(http.StatusSeeOther)
 	b.submit(codes, "/mfa/recovery-codes", nil).wantLocation("/account")
 	b.wantSignedIn(who.Email)
 	if again := b.get("/mfa/recovery-codes"); again.StatusCode != http.StatusSeeOther {
@@ -508,4 +514,18 @@ func TestLongAddressesFit(t *testing.T) {
 	if n := len(b.cookies["console-sign-in"].String()); n > 4096 {
 		t.Errorf("%d bytes", n)
 	}
+}
+
+// What one person has proven goes along with nobody else's factor.
+func TestProofStaysWithOnePerson(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withPublicToken)
+	b := s.browser()
+	b.land(b.leave(b.start("acme", "GitHub"), "hiro@acme.example")).wantLocation("/login/more")
+	page := b.then(b.post("/login/code", url.Values{"organization": {"acme"}, "email": {"noor@acme.example"}}))
+	b.submit(page, "/login/code/verify", url.Values{"code": {s.newest("login_code").Code}}).wantStatus(http.StatusSeeOther)
+	if got := s.sent("/otps/email/authenticate", "intermediate_session_token"); got != "" {
+		t.Error("hiro's proof went along with noor's code")
+	}
+	b.wantSignedIn("noor@acme.example")
 }

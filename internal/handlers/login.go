@@ -271,7 +271,7 @@ func (s *Server) signIn(c echo.Context) error {
 	st, err := s.attempt(c, try{
 		way: wayPassword, key: key, page: form.once, progress: p, returnPath: form.returnPath,
 		expect: expected{organization: form.organization, email: form.email},
-		signIn: stytch.SignIn{IntermediateSessionToken: p.proofFor(form.organization)},
+		signIn: stytch.SignIn{IntermediateSessionToken: p.proofFor(form.organization, form.email)},
 		call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {
 			return s.stytch.AuthenticatePassword(ctx, stytch.PasswordAuthenticateRequest{
 				OrganizationID: form.organization, EmailAddress: form.email, Password: stytch.Secret(form.password),
@@ -286,9 +286,13 @@ func (s *Server) signIn(c echo.Context) error {
 }
 
 // proofFor is the intermediate session token to add a factor to, if there is
-// one of this organization.
-func (p *progress) proofFor(organization string) stytch.Secret {
+// one of this organization and person. Who somebody is may come out only later:
+// then email is "".
+func (p *progress) proofFor(organization, email string) stytch.Secret {
 	b := p.bound()
+	if b != nil && email != "" && !strings.EqualFold(email, b.Email) {
+		return ""
+	}
 	if b == nil || len(b.Ways) == 0 || !strings.EqualFold(organization, b.Slug) && organization != b.OrganizationID {
 		return ""
 	}

@@ -292,7 +292,7 @@ func (s *Server) verifyCode(c echo.Context) error {
 	st, err := s.attempt(c, try{
 		way: a.Way, key: code.Reveal(), progress: p, returnPath: p.Return,
 		expect: expected{organization: a.Organization, email: a.Email},
-		signIn: stytch.SignIn{IntermediateSessionToken: p.proofFor(a.Organization)},
+		signIn: stytch.SignIn{IntermediateSessionToken: p.proofFor(a.Organization, a.Email)},
 		call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {
 			return s.stytch.AuthenticateEmailOTP(ctx, stytch.EmailOTPRequest{
 				OrganizationID: a.Organization, EmailAddress: a.Email, Code: code, SignIn: in,

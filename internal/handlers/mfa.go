@@ -436,7 +436,7 @@ func (s *Server) recordFactor(c echo.Context, b *proven, detail string, status i
 // they are said to be kept, and never again.
 func (s *Server) showRecoveryCodes(c echo.Context) error {
 	p := s.readProgress(c)
-	if len(p.Codes) == 0 {
+	if len(p.Codes) == 0 || p.Holder != s.actor(c).Session.MemberID {
 		return c.Redirect(http.StatusSeeOther, orHome(p.Return))
 	}
 	return render(c, http.StatusOK, templates.SignInStepPage(templates.SignInStep{

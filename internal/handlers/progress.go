@@ -41,7 +41,8 @@ type progress struct {
 	Asked  []asked     `json:"asked,omitempty"` // newest first
 	Landed *landed     `json:"landed,omitempty"`
 	Proven *proven     `json:"proven,omitempty"`
-	Codes  []string    `json:"codes,omitempty"` // recovery codes, until they are said to be kept
+	Codes  []string    `json:"codes,omitempty"`  // recovery codes of Holder, until they are said to be kept
+	Holder string      `json:"holder,omitempty"` // member id
 }
 
 // typedLogin is what was typed before an organization's own page was opened.
@@ -63,6 +64,7 @@ type asked struct {
 
 // landed is a token that came back in an address and waits for the button.
 type landed struct {
+	ID       string `json:"id"`   // what the button says, so that it redeems what its page spoke of
 	Type     string `json:"type"` // stytch_token_type
 	Redirect string `json:"redirect,omitempty"`
 	Token    string `json:"token"`

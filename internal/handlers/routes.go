@@ -72,8 +72,8 @@ func (s *Server) routes() []route {
 		{post, "/mfa/enroll/sms", public(), s.enrolSMS},
 		{post, "/mfa/enroll/totp", public(), s.enrolTOTP},
 		{post, "/mfa/enroll/other", public(), s.enrolOther},
-		{get, "/mfa/recovery-codes", public(), s.showRecoveryCodes},
-		{post, "/mfa/recovery-codes", public(), s.keptRecoveryCodes},
+		{get, "/mfa/recovery-codes", signedIn(), s.showRecoveryCodes},
+		{post, "/mfa/recovery-codes", signedIn(), s.keptRecoveryCodes},
 		{post, "/logout", public(), s.signOut},
 
 		// One's own session.

@@ -39,11 +39,11 @@ func TestEveryRouteSaysWhoItIsFor(t *testing.T) {
 	want := []string{
 		"GET /authenticate", "GET /favicon.ico", "GET /healthz", "GET /login", "GET /login/code", "GET /login/find", "GET /login/forgot",
 		"GET /login/more", "GET /login/oauth/:provider/start", "GET /login/organizations", "GET /login/sent", "GET /login/sso/start",
-		"GET /mfa", "GET /mfa/recovery-codes", "GET /readyz", "GET /session", "GET /static/*",
+		"GET /mfa", "GET /readyz", "GET /session", "GET /static/*",
 		"POST /authenticate", "POST /authenticate/password", "POST /login/code", "POST /login/code/verify", "POST /login/find/code",
 		"POST /login/find/link", "POST /login/forgot", "POST /login/link", "POST /login/organization", "POST /login/organizations",
 		"POST /login/password", "POST /logout", "POST /mfa/enroll/other", "POST /mfa/enroll/sms", "POST /mfa/enroll/totp", "POST /mfa/recovery",
-		"POST /mfa/recovery-codes", "POST /mfa/sms", "POST /mfa/sms/send", "POST /mfa/totp",
+		"POST /mfa/sms", "POST /mfa/sms/send", "POST /mfa/totp",
 	}
 	slices.Sort(open)
 	if !slices.Equal(open, want) {

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -294,5 +295,38 @@ func TestBothSessionHeaders(t *testing.T) {
 	s.browser().has("stytch_session_jwt", o.JWT).get("/members").wantStatus(http.StatusOK)
 	if token, jwt := seen(); token != "" || jwt != o.JWT {
 		t.Errorf("acted with token %v, JWT %v", token != "", jwt != "")
+	}
+}
+
+// Signing out where the upstream does not answer still ends the session here, in whichever JWT it comes back.
+func TestSharedSessionStaysEnded(t *testing.T) {
+	t.Parallel()
+	s := shared(t, "stytch_session_jwt")
+	o := s.open("ada@acme.example", nil)
+	acting, err := stytch.ActingJWT(o.JWT)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.clock.add(2 * time.Second)
+	other, err := s.deps.Stytch.AuthenticateSession(t.Context(), acting, nil)
+	if err != nil || other.SessionJWT.Reveal() == o.JWT {
+		t.Fatalf("no other JWT: %v", err)
+	}
+	b := s.browser().has("stytch_session_jwt", o.JWT)
+	b.wantSignedIn("ada@acme.example")
+	s.faults(map[string]any{"endpoint": "sessions.revoke", "kind": "server_error"})
+	b.post("/logout", nil).wantStatus(http.StatusBadGateway)
+	s.browser().has("stytch_session_jwt", other.SessionJWT.Reveal()).get("/account").wantStatus(http.StatusSeeOther)
+}
+
+// Sessions that are none are asked about a few times, and no more.
+func TestRefusedSharedSessionsAreThrottled(t *testing.T) {
+	t.Parallel()
+	s := shared(t, "stytch_session")
+	for i := range 100 {
+		s.browser().has("stytch_session", fmt.Sprintf("made-up-token-made-up-token-made-up-%06d", i)).get("/account").wantStatus(http.StatusSeeOther)
+	}
+	if n := len(s.calls("sessions.authenticate")); n > 40 {
+		t.Errorf("%d calls", n)
 	}
 }

@@ -67,7 +67,14 @@ func (s *Server) identifyShared(ctx context.Context, c echo.Context, v sessionCo
 		}
 		return nil, v, err
 	}
+	tried, _ := s.throttle.beginShared(c.RealIP())
+	if tried == nil {
+		return nil, v, errNoSession // too many that were none came from there
+	}
 	session, acting, err := s.authz.SharedSession(ctx, shared.acting, shared.sessionID, shared.expired)
+	if err == nil || !s.classify(err).toSignIn {
+		tried.giveBack(costFailure)
+	}
 	if err != nil {
 		return nil, v, err
 	}

@@ -2,10 +2,11 @@ package handlers
 
 import (
 	"hash/maphash"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
+
+	"orgconsole/internal/helpdesk"
 )
 
 // What attempts to sign in cost. A failure's cost is taken before the attempt,
@@ -30,6 +31,7 @@ type throttle struct {
 	organization bucketTable
 	email        bucketTable // of one person in all organizations, where one password may serve in each
 	mail         bucketTable
+	shared       bucketTable // refused sessions of other applications, by address
 }
 
 // bucketCount bounds the memory of a table. Keys that meet in one bucket, at
@@ -55,7 +57,7 @@ func newThrottle(now func() time.Time) *throttle {
 	return &throttle{
 		now: now, seed: maphash.MakeSeed(),
 		address: table(120, 60), account: table(40, 15), organization: table(600, 300),
-		email: table(80, 30), mail: table(10, 4),
+		email: table(80, 30), mail: table(10, 4), shared: table(60, 30),
 	}
 }
 
@@ -77,24 +79,36 @@ func (t *throttle) beginMail(ip, organization, to string) (*attempt, time.Durati
 	return t.start(ip, organization, to, true)
 }
 
+// beginShared is begin for asking about a session that another application is
+// said to have. One that is alive costs nothing.
+func (t *throttle) beginShared(ip string) (*attempt, time.Duration) {
+	return t.spend([]limit{{&t.shared, helpdesk.Network(ip)}})
+}
+
 func (t *throttle) start(ip, organization, email string, mail bool) (*attempt, time.Duration) {
 	organization, email = strings.ToLower(organization), strings.ToLower(email)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.now()
-	a := &attempt{t: t}
-	var wait time.Duration
-	type limit struct {
-		table *bucketTable
-		key   string
-	}
-	limits := []limit{{&t.address, network(ip)}, {&t.account, organization + "\x00" + email}, {&t.organization, organization}}
+	limits := []limit{{&t.address, helpdesk.Network(ip)}, {&t.account, organization + "\x00" + email}, {&t.organization, organization}}
 	if email != "" {
 		limits = append(limits, limit{&t.email, email})
 	}
 	if mail {
 		limits = append(limits, limit{&t.mail, email})
 	}
+	return t.spend(limits)
+}
+
+// limit is one bucket that an attempt is paid from.
+type limit struct {
+	table *bucketTable
+	key   string
+}
+
+func (t *throttle) spend(limits []limit) (*attempt, time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+	a := &attempt{t: t}
+	var wait time.Duration
 	for _, one := range limits {
 		b := &one.table.buckets[maphash.String(t.seed, one.key)%bucketCount]
 		b.spent = max(0, b.spent-one.table.refill*max(0, now.Sub(b.at).Seconds()))
@@ -134,17 +148,4 @@ func (a *attempt) add(n float64) {
 	for _, b := range a.buckets {
 		b.spent = max(0, b.spent+n)
 	}
-}
-
-// network is what one subscriber usually has: an IPv4 address or an IPv6 /64.
-func network(ip string) string {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil || addr.Is4() {
-		return ip
-	}
-	prefix, err := addr.Prefix(64)
-	if err != nil {
-		return ip
-	}
-	return prefix.String()
 }

@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -155,7 +157,7 @@ func TestSignInByLink(t *testing.T) {
 	// A second click that was under way at the same time gets the same.
 	again := s.browser()
 	again.cookies = map[string]*http.Cookie{"console-sign-in": before["console-sign-in"]}
-	again.post("/authenticate", nil).wantLocation("/members?q=max")
+	again.post("/authenticate", url.Values{"link": {page.doc().Find("input[name='link']").AttrOr("value", "")}}).wantLocation("/members?q=max")
 	again.wantSignedIn(who.Email)
 	if n := len(s.calls("magic_links.authenticate")); n != 1 {
 		t.Errorf("%d calls, want 1", n)
@@ -645,14 +647,50 @@ func TestStrengthChecksAreThrottled(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	b := s.browser()
-	b.get("/authenticate?stytch_token_type=multi_tenant_passwords&token=made-up")
+	page := b.then(b.get("/authenticate?stytch_token_type=multi_tenant_passwords&token=made-up"))
+	link := page.doc().Find("input[name='link']").AttrOr("value", "")
 	status := 0
 	for range 200 {
-		if status = b.post("/authenticate/password", url.Values{"new_password": {"password"}}).StatusCode; status == http.StatusTooManyRequests {
+		if status = b.post("/authenticate/password", url.Values{"link": {link}, "new_password": {"password"}}).StatusCode; status == http.StatusTooManyRequests {
 			break
 		}
 	}
 	if status != http.StatusTooManyRequests || len(s.calls("passwords.strength_check")) > 130 {
 		t.Errorf("%d after %d checks", status, len(s.calls("passwords.strength_check")))
+	}
+}
+
+// A button redeems what its page spoke of, not what another tab has opened since.
+func TestButtonRedeemsItsOwnLink(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.sandbox.SetRedirectURL(s.public.String() + "/authenticate")
+	b := s.browser()
+	b.post("/login/link", url.Values{"organization": {"acme"}, "email": {"hiro@acme.example"}})
+	mine := b.then(b.follow(s.newest("login_link").URL))
+	theirs := b.then(b.follow(s.newest("invite").URL)) // somebody else's, opened in another tab
+	resp := b.submit(mine, "/authenticate", nil).wantStatus(http.StatusConflict).wantAlert("Another link was opened meanwhile")
+	if !strings.Contains(resp.text("main"), "did not ask for this") {
+		t.Errorf("no warning: %q", resp.text("main"))
+	}
+	if n := len(s.calls("magic_links.authenticate")); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+	b.wantSignedOut()
+	b.submit(theirs, "/authenticate", nil).wantLocation("/")
+	b.wantSignedIn("ilse@acme.example")
+}
+
+// Whoever opens many links that nobody asked for fills no audit.
+func TestForeignLandingsFillNoAudit(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(o *siteOptions) { o.proxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
+	for i := range 40 {
+		s.browser().get("/authenticate?stytch_token_type=sso&token=x", func(r *http.Request) {
+			r.Header.Set("X-Forwarded-For", fmt.Sprintf("2001:db8::%x", i+1))
+		}).wantStatus(http.StatusForbidden)
+	}
+	if n := len(s.events("", audit.ActionSignIn)); n < 1 || n > 10 {
+		t.Errorf("%d events of one network in a minute, want 10 at most", n)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -38,10 +39,10 @@ type SignInAttempt struct {
 }
 
 // RecordSignIn records an attempt to sign in, in the organization that was
-// named if it exists and in the system's tree if not. What made no session
-// anybody may cause: many in a row are counted instead.
+// named if it exists and in the system's tree if not. Failures anybody may
+// cause: of many in a row most are counted instead.
 func (d *Desk) RecordSignIn(ctx context.Context, a SignInAttempt) error {
-	if a.SessionID == "" && !d.failures.singly(a, d.now()) {
+	if a.Outcome != audit.OutcomeSucceeded && !d.failures.singly(a, d.now()) {
 		return nil
 	}
 	_, err := d.audit.Record(ctx, signInEvent(a))
@@ -86,7 +87,7 @@ func newFailureCounter() *failureCounter {
 // singly reports whether a failure is to be recorded by itself; otherwise it
 // was counted.
 func (c *failureCounter) singly(a SignInAttempt, now time.Time) bool {
-	key := failureKey{a.IP, a.OrganizationID, cmp.Or(a.MemberID, a.TypedEmail)}
+	key := failureKey{Network(a.IP), a.OrganizationID, cmp.Or(a.MemberID, a.TypedEmail)}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.windows[key]
@@ -111,6 +112,19 @@ func (c *failureCounter) singly(a SignInAttempt, now time.Time) bool {
 	w.counted++
 	w.last = a
 	return false
+}
+
+// Network is what one subscriber usually has: an IPv4 address or an IPv6 /64.
+func Network(ip string) string {
+	addr, err := netip.ParseAddr(ip)
+	if err != nil || addr.Is4() {
+		return ip
+	}
+	prefix, err := addr.Prefix(64)
+	if err != nil {
+		return ip
+	}
+	return prefix.String()
 }
 
 // due takes out what was counted in windows that are over, or in all.
