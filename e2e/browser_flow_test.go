@@ -25,6 +25,17 @@ func TestBrowser(t *testing.T) {
 		"screens to read":          testScreensReading,
 		"screens of doing":         testScreensDoing,
 		"screens of trouble":       testScreensTrouble,
+		"screens of signing in":    testScreensSigningIn,
+		"screens of mails":         testScreensMails,
+		"screens of factors":       testScreensFactors,
+		"screens of the account":   testScreensAccount,
+		"enrolment":                testEnrolment,
+		"enrolment without script": testEnrolmentWithoutScript,
+		"single sign-on":           testSingleSignOn,
+		"sso without script":       testSingleSignOnWithoutScript,
+		"link":                     testLink,
+		"link without script":      testLinkWithoutScript,
+		"session warning":          testSessionWarning,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

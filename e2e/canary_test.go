@@ -61,7 +61,7 @@ func (w *wiretap) walk(where, name string, v any) {
 			w.walk(where, name, value)
 		}
 	case string:
-		if secretField.MatchString(name) && v != "" {
+		if secretField.MatchString(name) && name != "public_token" {
 			w.note(name+" in "+where, v)
 		}
 		if u, err := url.Parse(v); err == nil && strings.HasSuffix(name, "_url") {
@@ -315,6 +315,9 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 			"": secret, "in base64 ": base64.StdEncoding.EncodeToString([]byte(secret)), "in a Basic header ": base64.StdEncoding.EncodeToString([]byte(s.ProjectID + ":" + secret)),
 			"escaped for an address ": url.QueryEscape(secret), "escaped for a page ": html.EscapeString(secret),
 		} {
+			if value == secret && form != "" {
+				continue
+			}
 			for _, at := range places {
 				if i := strings.Index(at.text, value); i >= 0 && !allowed(what, at) {
 					t.Errorf("the %s is %sin %s: …%q…", what, form, at.name, at.text[max(0, i-60):min(len(at.text), i+len(value)+20)])
