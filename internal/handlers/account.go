@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"orgconsole/internal/audit"
 	"orgconsole/internal/authz"
 	"orgconsole/internal/stytch"
 	"orgconsole/web/templates"
@@ -118,6 +119,7 @@ func (s *Server) changeOwnPassword(c echo.Context) error {
 	cookie, _ := c.Get(keyCookie).(sessionCookie)
 	again := func(status int, n *templates.Notice) error { return s.renderOwnPassword(c, status, n) }
 	if a.Session.Impersonated() {
+		s.recordImpersonator(c, audit.ActionSetPassword)
 		return again(http.StatusForbidden, nil)
 	}
 	current, next := stytch.Secret(c.FormValue("current_password")), stytch.Secret(c.FormValue("new_password"))
@@ -180,6 +182,14 @@ func (s *Server) addFactor(c echo.Context) error {
 	return s.take(c, step{progress: p, to: "/mfa"})
 }
 
+// recordImpersonator records what an impersonator tried that is the member's own to do.
+func (s *Server) recordImpersonator(c echo.Context, action audit.Action) {
+	a, record := s.actor(c), newAttempt(c, "", "")
+	record.OrganizationID, record.MemberID, record.Email, record.SessionID = a.Session.OrganizationID, a.Session.MemberID, a.Session.Email, a.Session.SessionID
+	record.Action, record.Outcome, record.Detail, record.Factors = action, audit.OutcomeDenied, "impersonated", a.Session.Factors
+	s.recordStep(c.Request().Context(), record)
+}
+
 // showSwitch is GET /account/organizations: where else one is.
 func (s *Server) showSwitch(c echo.Context) error { return s.renderSwitch(c, http.StatusOK, nil) }
 
@@ -214,6 +224,7 @@ func (s *Server) switchOrganization(c echo.Context) error {
 		return again(http.StatusUnprocessableEntity, &templates.Notice{Kind: templates.Bad, Title: "Choose another organization"})
 	}
 	if a.Session.Impersonated() {
+		s.recordImpersonator(c, audit.ActionSwitch)
 		return again(http.StatusForbidden, &templates.Notice{Kind: templates.Bad, Title: "Not while impersonating", Text: "An impersonation is for one member of one organization."})
 	}
 	p := s.readProgress(c)

@@ -245,6 +245,7 @@ func (s *Server) enter(ctx context.Context, c echo.Context, t *try, answer *styt
 	now := s.now().UTC()
 	st := step{to: orHome(t.returnPath), session: &sessionCookie{
 		Token: answer.SessionToken.Reveal(), MemberID: session.MemberID, OrganizationID: session.OrganizationID, IssuedAt: now, SeenAt: now,
+		SessionID: session.SessionID, Factors: session.Factors,
 	}}
 	if was, _, err := s.readCookie(c); (t.own || t.switching) && err == nil {
 		st.session.IssuedAt = was.IssuedAt // the same sign-in goes on, and ends when it would have ended

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -388,6 +389,22 @@ func TestImpersonation(t *testing.T) {
 	if n := len(s.calls("passwords.existing_password.reset")); n != 0 {
 		t.Errorf("%d calls to change the password", n)
 	}
+	if evs := s.events(who.OrganizationID, audit.ActionSetPassword); len(evs) != 1 || evs[0].Outcome != audit.OutcomeDenied {
+		t.Errorf("what the impersonator tried is recorded as %+v", evs)
+	}
+	// Also the end of an impersonation is one, when nobody can be asked about it.
+	away := s.browser()
+	away.cookies = maps.Clone(b.cookies)
+	s.clock.add(2 * time.Minute)
+	s.faults(map[string]any{"endpoint": "*", "kind": "server_error"})
+	away.post("/logout", nil).wantStatus(http.StatusBadGateway)
+	s.faults()
+	if ev := s.events(who.OrganizationID, audit.ActionSignOut)[0]; !slices.Contains(ev.Actor.AuthFactors, "impersonated") {
+		t.Errorf("signed out with the factors %q", ev.Actor.AuthFactors)
+	}
+	s.control(http.MethodPost, "impersonations", map[string]any{"member_id": who.MemberID}, &minted)
+	b = s.browser()
+	b.submit(b.then(b.get("/authenticate?stytch_token_type=multi_tenant_impersonation&token="+minted.Token)), "/authenticate", nil)
 	// It ends after its hour, whatever is done meanwhile.
 	for range 5 {
 		s.clock.add(13 * time.Minute)

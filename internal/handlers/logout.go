@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"orgconsole/internal/authz"
+	"orgconsole/internal/helpdesk"
 	"orgconsole/internal/stytch"
 	"orgconsole/web/templates"
 )
@@ -23,11 +24,22 @@ func (s *Server) signOut(c echo.Context) error {
 		}
 		return c.Redirect(http.StatusSeeOther, loginAddress(noticeSignedOut, ""))
 	}
-	v, acting, err := s.readCookie(c)
-	if err == nil && v.Shared {
-		var a *actor
-		if a, v, err = s.identify(c, true); err == nil {
-			acting = a.Acting
+	// One that has lain idle is ended as well: a copy of its cookie may not have.
+	v, err := s.openCookie(c)
+	if err != nil {
+		return signedOut()
+	}
+	acting, err := stytch.ActingToken(v.Token)
+	if shared, sharedErr := s.readShared(ctx, c); sharedErr == nil {
+		// It must not be taken anew by the next request.
+		ended := shared.acting.Hash()
+		if shared.sessionID != "" {
+			ended = helpdesk.SessionHash(shared.sessionID)
+		}
+		if v.Shared {
+			acting, err = shared.acting, nil
+		} else if err := s.desk.EndHere(ctx, ended, s.now().Add(s.config.SessionMax)); err != nil {
+			return err
 		}
 	}
 	if err != nil {
@@ -70,7 +82,7 @@ func (s *Server) endSession(ctx context.Context, c echo.Context, v sessionCookie
 		return false, errSessionEnded // the upstream has ended it
 	case err != nil:
 		// Signing out must work while the upstream does not; the cookie says who.
-		session = &authz.Session{MemberID: v.MemberID, OrganizationID: v.OrganizationID, SessionID: v.SessionID}
+		session = &authz.Session{MemberID: v.MemberID, OrganizationID: v.OrganizationID, SessionID: v.SessionID, Factors: v.Factors}
 	}
 	a := s.newActor(c, acting, session)
 	return s.desk.SignOut(ctx, a.helpdeskActor(), v.IssuedAt.Add(s.config.SessionMax))

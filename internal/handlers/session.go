@@ -44,10 +44,13 @@ type sessionCookie struct {
 	IssuedAt       time.Time `json:"issued_at"`
 	SeenAt         time.Time `json:"seen_at"`
 
+	// What is recorded of the end of a session that nobody can be asked about.
+	SessionID string   `json:"session_id,omitempty"`
+	Factors   []string `json:"factors,omitempty"`
+
 	// Shared says that the token stays in another application's cookie; then
 	// Token is empty and SessionID says which session it was.
-	Shared    bool   `json:"shared,omitempty"`
-	SessionID string `json:"session_id,omitempty"`
+	Shared bool `json:"shared,omitempty"`
 }
 
 // sessionKey is the one key under which gorilla/sessions keeps the struct.
@@ -148,17 +151,26 @@ var (
 	errSessionEnded = errors.New("the session has ended")
 )
 
-// readCookie returns what the request's cookie says, within its times.
-func (s *Server) readCookie(c echo.Context) (sessionCookie, stytch.ActingSession, error) {
+// openCookie returns what the request's cookie says, whatever its times.
+func (s *Server) openCookie(c echo.Context) (sessionCookie, error) {
 	if _, err := c.Request().Cookie(s.cookieName()); err != nil {
-		return sessionCookie{}, stytch.ActingSession{}, errNoSession
+		return sessionCookie{}, errNoSession
 	}
 	session, err := s.cookies.New(c.Request(), s.cookieName())
 	if err != nil {
 		// Not ours, changed, too old, or signed with a key that was rotated out.
-		return sessionCookie{}, stytch.ActingSession{}, errSessionEnded
+		return sessionCookie{}, errSessionEnded
 	}
 	v, _ := session.Values[sessionKey].(sessionCookie)
+	return v, nil
+}
+
+// readCookie returns what the request's cookie says, within its times.
+func (s *Server) readCookie(c echo.Context) (sessionCookie, stytch.ActingSession, error) {
+	v, err := s.openCookie(c)
+	if err != nil {
+		return sessionCookie{}, stytch.ActingSession{}, err
+	}
 	now := s.now()
 	over := now.Sub(v.IssuedAt) >= s.config.SessionMax || now.Sub(v.SeenAt) >= s.config.SessionIdle
 	if v.Shared {

@@ -330,3 +330,41 @@ func TestRefusedSharedSessionsAreThrottled(t *testing.T) {
 		t.Errorf("%d calls", n)
 	}
 }
+
+// Signing out ends what the cookie holds, idle or not, and what would lead in again.
+func TestSignOutEndsEverythingAtHand(t *testing.T) {
+	t.Parallel()
+	s := shared(t, "stytch_session")
+	ada := s.someone("ada@acme.example")
+	// Idle here, while a copy of the cookie was kept alive elsewhere.
+	b := s.signIn(ada.Email)
+	copied := s.browser()
+	copied.cookies = maps.Clone(b.cookies)
+	s.clock.add(20 * time.Minute)
+	copied.get("/account").wantStatus(http.StatusOK)
+	s.clock.add(11 * time.Minute)
+	b.post("/logout", nil).wantLocation("/login?notice=signed-out")
+	copied.get("/account").wantStatus(http.StatusSeeOther)
+	// Idle in another application's session.
+	b = s.browser().has("stytch_session", s.open(ada.Email, map[string]any{"expires_in": "20h"}).Token)
+	b.wantSignedIn(ada.Email)
+	s.clock.add(31 * time.Minute)
+	b.post("/logout", nil).wantStatus(http.StatusSeeOther)
+	b.get("/account").wantStatus(http.StatusSeeOther)
+	// The same while the upstream does not answer.
+	b = s.browser().has("stytch_session", s.open(ada.Email, nil).Token)
+	b.wantSignedIn(ada.Email)
+	s.clock.add(61 * time.Second)
+	s.faults(map[string]any{"endpoint": "*", "kind": "server_error"})
+	b.post("/logout", nil).wantStatus(http.StatusBadGateway)
+	s.faults()
+	b.get("/account").wantStatus(http.StatusSeeOther)
+	// Switched away from it: signing out of the other organization leads back into neither.
+	sam := s.someone("sam@partners.example")
+	b = s.browser().has("stytch_session", s.open(sam.Email, nil).Token)
+	if at := b.post("/account/organizations", url.Values{"organization_id": {s.someone("olga@globex.example").OrganizationID}}).Header.Get("Location"); at != "/" {
+		b.get("/account")
+	}
+	b.post("/logout", nil).wantStatus(http.StatusSeeOther)
+	b.get("/account").wantStatus(http.StatusSeeOther)
+}

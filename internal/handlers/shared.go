@@ -95,7 +95,7 @@ func (s *Server) identifyShared(ctx context.Context, c echo.Context, v sessionCo
 	}
 	if !same {
 		v = sessionCookie{
-			Shared: true, SessionID: session.SessionID, MemberID: session.MemberID, OrganizationID: session.OrganizationID, IssuedAt: now, SeenAt: now,
+			Shared: true, SessionID: session.SessionID, Factors: session.Factors, MemberID: session.MemberID, OrganizationID: session.OrganizationID, IssuedAt: now, SeenAt: now,
 		}
 		if err := s.acceptShared(ctx, c, v, session); err != nil {
 			return nil, v, err
