@@ -113,22 +113,38 @@ func TestLandingsAreUsedOnce(t *testing.T) {
 	b.get(landingPath).wants(http.StatusOK)
 	b.get(landingPath).wants(http.StatusOK) // a reload
 	s.control.calls(mark, epLink, 0)
-	// The button's post has no fields, and what stands in its address is not read.
-	b.post(landingPath+"?token=other&stytch_token_type=sso", nil).wants(http.StatusSeeOther)
+	// What stands in the address of the button's post is not read, and without the button's own fields nothing is done.
+	p := b.get(landingPath)
+	_, fields := p.form("main form", nil)
+	b.post(landingPath+"?token=other&stytch_token_type=sso", nil).alert(http.StatusConflict, "Nothing was done")
+	s.control.calls(mark, epLink, 0)
+	b.post(landingPath+"?token=other&stytch_token_type=sso", fields).wants(http.StatusSeeOther)
 	s.control.calls(mark, epSSO, 0)
 	s.control.calls(mark, epLink, 1)
 	b.wantIn(email, "Acme Corporation", "email link")
 
+	// A button redeems the link it was shown for, and not one that was opened since.
+	b = s.browser()
+	older := b.askLink(s, "acme", email, "/account")
+	p = b.arrive(older)
+	b.arrive(b.askLink(s, "acme", "max@acme.example", "/account"))
+	mark = s.control.mark()
+	b.press(p, "Sign in", nil).alert(http.StatusConflict, "Another link was opened meanwhile")
+	s.control.calls(mark, epLink, 0)
+	b.press(b.get(landingPath), "Sign in", nil).wants(http.StatusOK)
+	b.wantIn("max@acme.example", "Acme Corporation", "email link")
+
 	// A double click.
 	b = s.browser()
 	link = b.askLink(s, "acme", email, "/account")
-	p := b.arrive(link)
+	p = b.arrive(link)
 	kept := b.cookie("console-sign-in")
+	_, fields = p.form("main form", nil)
 	mark = s.control.mark()
 	s.control.fault(fault{Endpoint: epLink, Kind: "latency", Duration: "200ms", Times: 2})
 	first, second := make(chan *page), b.clone()
-	go func() { first <- second.post(landingPath, nil) }()
-	one, two := b.post(landingPath, nil), <-first
+	go func() { first <- second.post(landingPath, fields) }()
+	one, two := b.post(landingPath, fields), <-first
 	if one.wants(http.StatusSeeOther).location() != "/account" || two.wants(http.StatusSeeOther).location() != "/account" {
 		t.Errorf("a double click leads to %s and %s", one.location(), two.location())
 	}
@@ -142,7 +158,7 @@ func TestLandingsAreUsedOnce(t *testing.T) {
 	thief := s.browser()
 	thief.put(kept)
 	thief.arrive(link)
-	thief.post(landingPath, nil)
+	thief.post(landingPath, fields)
 	thief.wantOut()
 	s.control.calls(mark, epLink, 1)
 }
