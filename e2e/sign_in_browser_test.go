@@ -185,13 +185,13 @@ func testSessionWarning(t *testing.T, c *chromium) {
 	// The five minutes of this session are all there is: that is told at once, and nothing can be done about it.
 	target := s.control.stranger("max@acme.example")
 	tb.open("/members/" + target.MemberID + "/password/delete")
-	tb.fill("Reason", "Asked by the caller")
 	eventually(t, stepTime, "the end of the session is told", says("Your session is about to end"))
 	if got := tb.text(dialog); strings.Contains(got, "Stay signed in") {
 		t.Errorf("it offers what cannot be done: %s", got)
 	}
 	tb.lookAtDialog("session-end")
 	tb.do(chromedp.Click(button("Close")), chromedp.WaitNotVisible(dialog, chromedp.NodeVisible))
+	tb.fill("Reason", "Asked by the caller")
 	was := idle()
 
 	// Half a minute before it ends by idleness one may stay, and nothing typed is lost.
