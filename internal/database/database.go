@@ -9,14 +9,18 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
-const accepted = "write sqlite:/// and the absolute path of a file, such as sqlite:///var/lib/console/console.db"
+// Accepted says in one line how the address of a store is written.
+const Accepted = "sqlite:/// and the absolute path of a file, such as sqlite:///var/lib/orgconsole/console.db, or postgres://user@host/database"
 
 // DB is an open store. It is safe for concurrent use.
 type DB struct {
+	dialect
+
 	name   string
-	writer *sql.DB // one connection, nil when the store was opened for reading
+	writer *sql.DB // nil when the store was opened for reading
 	reader *sql.DB
 	stable func() error // nil unless the store is read without locks
 
@@ -24,41 +28,78 @@ type DB struct {
 	hooks map[*sql.Tx][]func() // what to call when a transaction of Write has been committed
 }
 
-// Open opens the store at a URL for reading and writing, and creates it and
-// its tables where they are missing. It refuses a store whose tables are newer
-// than this program.
+// dialect is what the two kinds of store do differently.
+type dialect interface {
+	// Lock locks the rows that a SELECT finds until the end of a transaction of Write. What was read before may be out
+	// of date by then: read it, or read it again, after Lock. Where Write has the whole store for itself there is
+	// nothing to do.
+	Lock(ctx context.Context, tx *sql.Tx, query string, args ...any) error
+	// Now is the time by the clock that all processes on the store have in common.
+	Now() time.Time
+	// Damage looks for contradictions inside the store that queries do not show, such as an index that leaves out a row
+	// of its table. It returns what it found first, or "".
+	Damage(ctx context.Context, tx *sql.Tx) (string, error)
+	// beforeWrite is called at the start of each transaction of Write.
+	beforeWrite(ctx context.Context, tx *sql.Tx) error
+}
+
+// Open opens the store at a URL for reading and writing, and creates its
+// tables, and the file of an SQLite store, where they are missing. It refuses
+// a store whose tables are newer than this program.
 func Open(ctx context.Context, rawURL string) (*DB, error) {
+	if isPostgres(rawURL) {
+		return openPostgres(ctx, rawURL)
+	}
 	path, err := sqlitePath(rawURL)
 	if err != nil {
-		return nil, err
+		return nil, badURL(err)
 	}
 	return openSQLite(ctx, path)
 }
 
 // OpenReadOnly opens an existing store for reading. It creates, migrates and
-// writes nothing, works while another process writes to the store, and on a
-// folder that cannot be written. A store that is not there is os.ErrNotExist.
+// writes nothing, works while other processes write to the store, and on a
+// folder that cannot be written or with a role that may only read. A store
+// that is not there is os.ErrNotExist.
 func OpenReadOnly(ctx context.Context, rawURL string) (*DB, error) {
+	if isPostgres(rawURL) {
+		return openPostgresReadOnly(ctx, rawURL)
+	}
 	path, err := sqlitePath(rawURL)
 	if err != nil {
-		return nil, err
+		return nil, badURL(err)
 	}
 	return openSQLiteReadOnly(ctx, path)
 }
+
+// CheckURL says what is wrong with the address of a store, without looking for
+// the store. No error of this package repeats an address, as it may hold a
+// password.
+func CheckURL(rawURL string) error {
+	if isPostgres(rawURL) {
+		_, err := postgresConfig(rawURL)
+		return err
+	}
+	_, err := sqlitePath(rawURL)
+	return err
+}
+
+func badURL(err error) error { return fmt.Errorf("store: %w: write %s", err, Accepted) }
+
+// Shared reports whether the address is one of a store that processes on
+// several hosts can share, and beside which there is no folder for their keys.
+func Shared(rawURL string) bool { return isPostgres(rawURL) }
 
 func sqlitePath(rawURL string) (string, error) {
 	u, err := url.Parse(rawURL)
 	switch {
 	case err != nil:
-		return "", errors.New("store: not an address: " + accepted) // the address may hold a password, so it is not repeated
-	case u.Scheme == "postgres" || u.Scheme == "postgresql":
-		return "", fmt.Errorf("store: %s:// is not supported yet by this version: %s", u.Scheme, accepted)
+		return "", errors.New("not an address")
 	case u.Scheme != "sqlite":
-		return "", fmt.Errorf("store: no store is called %q: %s", u.Scheme, accepted)
-	case u.Host != "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "":
-		return "", errors.New("store: not an absolute path: " + accepted)
-	case !filepath.IsAbs(u.Path) || strings.HasSuffix(u.Path, "/") || strings.ContainsRune(u.Path, 0):
-		return "", errors.New("store: not the absolute path of a file: " + accepted)
+		return "", fmt.Errorf("no store is called %q", u.Scheme)
+	case u.Host != "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "" ||
+		!filepath.IsAbs(u.Path) || strings.HasSuffix(u.Path, "/") || strings.ContainsRune(u.Path, 0):
+		return "", errors.New("not sqlite:// and the absolute path of a file")
 	}
 	return filepath.Clean(u.Path), nil
 }
@@ -66,13 +107,30 @@ func sqlitePath(rawURL string) (string, error) {
 // Name is the address of the store, without anything secret.
 func (db *DB) Name() string { return db.name }
 
-// Write runs fn in a transaction that holds the store's only write lock from
-// its start, and commits it when fn returns nil. fn must not keep the
-// transaction, and must not call Write: it would wait for itself.
-func (db *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) (err error) {
+// attempts is how often Write tries a transaction that the store broke off because it stood in another's way.
+const attempts = 10
+
+// Write runs fn in a transaction and commits it when fn returns nil. fn must
+// not keep the transaction, and must not call Write: it could wait for itself.
+//
+// An SQLite store lets one transaction of Write in at a time, a PostgreSQL
+// store many: what fn reads to decide what it writes, it must Lock first, or
+// name again as a condition of what it writes. Where two transactions wait for
+// each other the store breaks one off, and fn is run once more, on a new
+// transaction: it must do nothing that cannot be done again.
+func (db *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if db.writer == nil {
 		return errors.New("write: the store is open for reading only")
 	}
+	for n := 1; ; n++ {
+		err := db.write(ctx, fn)
+		if err == nil || n == attempts || !brokenOff(err) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func (db *DB) write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	tx, err := db.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
@@ -80,6 +138,9 @@ func (db *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) (err error) 
 	// Also when fn panics; after a commit both do nothing.
 	defer tx.Rollback()
 	defer db.forget(tx)
+	if err := db.beforeWrite(ctx, tx); err != nil {
+		return err
+	}
 	if err := fn(tx); err != nil {
 		return err
 	}

@@ -1,47 +1,21 @@
 package database_test
 
 import (
-	"bytes"
-	"crypto/sha256"
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	_ "modernc.org/sqlite"
+	"github.com/google/go-cmp/cmp"
 
 	"orgconsole/internal/database"
+	"orgconsole/internal/database/databasetest"
 )
-
-func storeURL(path string) string { return (&url.URL{Scheme: "sqlite", Path: path}).String() }
-
-func open(tb testing.TB, path string) *database.DB {
-	tb.Helper()
-	db, err := database.Open(tb.Context(), storeURL(path))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { db.Close() })
-	return db
-}
-
-// shell is a connection that keeps to none of the rules.
-func shell(tb testing.TB, path string) *sql.DB {
-	tb.Helper()
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: path}).String())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { db.Close() })
-	return db
-}
 
 const insert = `INSERT INTO ended_sessions (token_hash, ended_at, expires_at) VALUES (?, 1, 2)`
 
@@ -65,354 +39,332 @@ func put(tb testing.TB, db *database.DB, hash string) {
 	}
 }
 
-func TestStoreIsItsOwnersAlone(t *testing.T) {
-	t.Parallel()
-	folder := filepath.Join(t.TempDir(), "state", "orgconsole")
-	path := filepath.Join(folder, "console.db")
-	put(t, open(t, path), "a")
-	for name, want := range map[string]fs.FileMode{folder: fs.ModeDir | 0o700, path: 0o600, path + "-wal": 0o600, path + "-shm": 0o600} {
-		info, err := os.Stat(name)
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		if info.Mode() != want {
-			t.Errorf("%s has mode %v, want %v", name, info.Mode(), want)
-		}
-	}
-}
-
-func TestAnyPathWillDo(t *testing.T) {
-	t.Parallel()
-	for _, name := range []string{"plain.db", "a b.db", "what?mode=memory", "100%25.db", "half#.db", "ünï & co.db"} {
-		path := filepath.Join(t.TempDir(), name)
-		db := open(t, path)
-		put(t, db, "a")
-		if err := db.Close(); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		if _, err := os.Stat(path); err != nil {
-			t.Error(err)
-		}
-		if got := count(t, open(t, path)); got != 1 {
-			t.Errorf("%s: %d rows after it was opened again, want 1", name, got)
-		}
-	}
-}
-
 func TestAddressesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
-		"":                                "no store is called",
-		"console.db":                      "no store is called",
-		"sqlite://console.db":             "sqlite:///var/lib",
-		"sqlite:console.db":               "sqlite:///var/lib",
-		"sqlite:///":                      "sqlite:///var/lib",
-		"sqlite:///tmp/x.db?mode=memory":  "sqlite:///var/lib",
-		"sqlite:///tmp/x.db#x":            "sqlite:///var/lib",
-		"sqlite://host/tmp/x.db":          "sqlite:///var/lib",
-		"postgres://u:hunter2@host/db":    "not supported yet",
-		"postgresql://u:hunter2@host/db":  "not supported yet",
-		"mysql://u:hunter2@host/db":       "no store is called",
-		"sqlite://%zz:hunter2@\x7f/x.db":  "not an address",
-		"sqlite:///tmp/%00.db":            "absolute path",
-		"sqlite://user:hunter2@/tmp/x.db": "absolute path",
+		"":                                                      "no store is called",
+		"console.db":                                            "no store is called",
+		"mysql://u:hunter2@host/db":                             "no store is called",
+		"sqlite://console.db":                                   "not sqlite://",
+		"sqlite:console.db":                                     "not sqlite://",
+		"sqlite:///":                                            "not sqlite://",
+		"sqlite:///tmp/x.db?mode=memory":                        "not sqlite://",
+		"sqlite:///tmp/x.db#x":                                  "not sqlite://",
+		"sqlite://host/tmp/x.db":                                "not sqlite://",
+		"sqlite:///tmp/%00.db":                                  "not sqlite://",
+		"sqlite://user:hunter2@/tmp/x.db":                       "not sqlite://",
+		"sqlite://%zz:hunter2@\x7f/x.db":                        "not an address",
+		"postgres:hunter2":                                      "not an address of PostgreSQL",
+		"postgres://u:hun/ter2:hunter2@host/db":                 "not an address of PostgreSQL",
+		"postgres://u:hunter2@host:port/db":                     "not an address of PostgreSQL",
+		"postgres://u:%zzhunter2@host/db":                       "not an address of PostgreSQL",
+		"postgres://u:hunter2@host/db?sslmode=some":             "not an address of PostgreSQL",
+		"postgres://u:hunter2@host":                             "names no database",
+		"postgresql://u:hunter2@/?host=/tmp":                    "names no database",
+		"postgres://host/db?sslrootcert=/none&password=hunter2": "/none: no such file",
+		"postgres://host/db?synchronous_commit=off&password=hunter2": "a crash would lose",
 	} {
 		for name, open := range map[string]func() (*database.DB, error){
 			"Open":         func() (*database.DB, error) { return database.Open(t.Context(), address) },
 			"OpenReadOnly": func() (*database.DB, error) { return database.OpenReadOnly(t.Context(), address) },
+			"CheckURL":     func() (*database.DB, error) { return nil, database.CheckURL(address) },
 		} {
 			_, err := open()
 			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("%s(%q): %v, want %q and no password", name, address, err, want)
 			}
+			if name != "CheckURL" && err != nil && !strings.Contains(err.Error(), database.Accepted) {
+				t.Errorf("%s(%q): %v does not say what is accepted", name, address, err)
+			}
 		}
 	}
 }
 
-func TestSettingsOfTheConnections(t *testing.T) {
+func TestBothStoresHaveTheSameTables(t *testing.T) {
 	t.Parallel()
-	db := open(t, filepath.Join(t.TempDir(), "console.db"))
-	pragmas := map[string][2]int{ // of the writer and of readers
-		"synchronous": {2, 2}, "foreign_keys": {1, 0}, "busy_timeout": {10000, 10000}, "query_only": {0, 1},
-	}
-	for pragma, want := range pragmas {
-		var writer, reader int
-		err := db.Write(t.Context(), func(tx *sql.Tx) error {
-			return tx.QueryRowContext(t.Context(), `PRAGMA `+pragma).Scan(&writer)
-		})
-		if err := errors.Join(err, db.Reader().QueryRowContext(t.Context(), `PRAGMA `+pragma).Scan(&reader)); err != nil {
+	list := func(s *databasetest.Store, query string) []string {
+		db := s.Open(t)
+		rows, err := db.Reader().QueryContext(t.Context(), query)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if got := [2]int{writer, reader}; got != want {
-			t.Errorf("%s: writer %d, reader %d; want %v", pragma, writer, reader, want)
+		defer rows.Close()
+		var names []string
+		for rows.Next() {
+			var name string
+			if err := rows.Scan(&name); err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, name)
 		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(names)
+		return names
 	}
-	var mode string
-	if err := db.Reader().QueryRowContext(t.Context(), `PRAGMA journal_mode`).Scan(&mode); err != nil || mode != "wal" {
-		t.Errorf("journal_mode is %q, %v; want wal", mode, err)
+	// Columns with their types and whether they may be empty, and the indexes that have names.
+	sqlite := list(databasetest.SQLite(t), `SELECT m.name || '.' || c.name || ' ' || c.type || CASE WHEN c."notnull" OR c.pk THEN ' NOT NULL' ELSE '' END
+		FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'goose%' AND m.name NOT LIKE 'sqlite%'
+		UNION ALL SELECT name FROM sqlite_schema WHERE type = 'index' AND sql <> ''`)
+	if len(sqlite) < 40 {
+		t.Fatalf("only %d columns and indexes: %v", len(sqlite), sqlite)
 	}
-	if _, err := db.Reader().ExecContext(t.Context(), insert, "a"); err == nil {
-		t.Error("a reader wrote")
-	}
-	if err := db.Ping(t.Context()); err != nil {
-		t.Error(err)
+	postgres := list(databasetest.Postgres(t), `SELECT table_name || '.' || column_name || ' ' ||
+			CASE data_type WHEN 'bigint' THEN 'INTEGER' WHEN 'bytea' THEN 'BLOB' WHEN 'text' THEN 'TEXT' ELSE data_type END ||
+			CASE is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE '' END ||
+			CASE WHEN data_type = 'text' AND collation_name IS DISTINCT FROM 'C' THEN ' sorted otherwise' ELSE '' END
+		FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT LIKE 'goose%'
+		UNION ALL SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%\_key' AND indexname NOT LIKE '%\_pkey'`)
+	if diff := cmp.Diff(sqlite, postgres); diff != "" {
+		t.Errorf("tables (-sqlite +postgres):\n%s", diff)
 	}
 }
 
 func TestWriteIsAllOrNothing(t *testing.T) {
 	t.Parallel()
-	db := open(t, filepath.Join(t.TempDir(), "console.db"))
-	var told []string
-	refused := errors.New("no")
-	write := func(hash string, end func() error) error {
-		return db.Write(t.Context(), func(tx *sql.Tx) error {
-			db.AfterCommit(tx, func() { told = append(told, hash) })
-			if _, err := tx.ExecContext(t.Context(), insert, hash); err != nil {
-				return err
-			}
-			return end()
-		})
-	}
-	if err := write("a", func() error { return refused }); !errors.Is(err, refused) {
-		t.Errorf("Write: %v, want %v", err, refused)
-	}
-	func() {
-		defer func() {
-			if recover() == nil {
-				t.Error("the panic was swallowed")
-			}
+	databasetest.Each(t, func(t *testing.T, s *databasetest.Store) {
+		db := s.Open(t)
+		var told []string
+		refused := errors.New("no")
+		write := func(hash string, end func() error) error {
+			return db.Write(t.Context(), func(tx *sql.Tx) error {
+				db.AfterCommit(tx, func() { told = append(told, hash) })
+				if _, err := tx.ExecContext(t.Context(), insert, hash); err != nil {
+					return err
+				}
+				return end()
+			})
+		}
+		if err := write("a", func() error { return refused }); !errors.Is(err, refused) {
+			t.Errorf("Write: %v, want %v", err, refused)
+		}
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic was swallowed")
+				}
+			}()
+			_ = write("b", func() error { panic("b") })
 		}()
-		_ = write("b", func() error { panic("b") })
-	}()
-	if err := write("c", func() error { return nil }); err != nil {
-		t.Error(err)
-	}
-	err := write("c", func() error { return nil })
-	if !database.IsUnique(err) || !database.IsUnique(fmt.Errorf("wrapped: %w", err)) {
-		t.Errorf("the same key twice: %v, want a unique violation", err)
-	}
-	if database.IsUnique(nil) || database.IsUnique(refused) {
-		t.Error("IsUnique of other errors")
-	}
-	if got := count(t, db); got != 1 {
-		t.Errorf("%d rows, want 1", got)
-	}
-	if !slices.Equal(told, []string{"c"}) {
-		t.Errorf("told of commits %v, want [c]", told)
-	}
+		if err := write("c", func() error { return nil }); err != nil {
+			t.Error(err)
+		}
+		err := write("c", func() error { return nil })
+		if !database.IsUnique(err) || !database.IsUnique(fmt.Errorf("wrapped: %w", err)) {
+			t.Errorf("the same key twice: %v, want a unique violation", err)
+		}
+		if database.IsUnique(nil) || database.IsUnique(refused) {
+			t.Error("IsUnique of other errors")
+		}
+		if got := count(t, db); got != 1 {
+			t.Errorf("%d rows, want 1", got)
+		}
+		if !slices.Equal(told, []string{"c"}) {
+			t.Errorf("told of commits %v, want [c]", told)
+		}
+	})
 }
 
-// A transaction that reads before it writes would fail, not wait, if it did not hold the write lock from its start.
+// A transaction that reads before it writes must see what those before it wrote, and neither fail nor lose it.
 func TestWritersWaitForEachOther(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "console.db")
-	stores := []*database.DB{open(t, path), open(t, path)} // as two processes would
-	const each = 20
-	var all sync.WaitGroup
-	for i := range 6 {
-		all.Go(func() {
-			for n := range each {
-				err := stores[i%2].Write(t.Context(), func(tx *sql.Tx) error {
-					var have int
-					if err := tx.QueryRowContext(t.Context(), `SELECT count(*) FROM ended_sessions`).Scan(&have); err != nil {
+	databasetest.Each(t, func(t *testing.T, s *databasetest.Store) {
+		stores := []*database.DB{s.Open(t), s.Open(t)} // as two processes would
+		put(t, stores[0], "counter")
+		const workers, each = 6, 20
+		var all sync.WaitGroup
+		for i := range workers {
+			all.Go(func() {
+				db := stores[i%2]
+				for n := range each {
+					err := db.Write(t.Context(), func(tx *sql.Tx) error {
+						const row = `FROM ended_sessions WHERE token_hash = 'counter'`
+						if err := db.Lock(t.Context(), tx, `SELECT 1 `+row); err != nil {
+							return err
+						}
+						var have int
+						if err := tx.QueryRowContext(t.Context(), `SELECT expires_at `+row).Scan(&have); err != nil {
+							return err
+						}
+						_, err := tx.ExecContext(t.Context(), `UPDATE ended_sessions SET expires_at = ? WHERE token_hash = 'counter'`, have+1)
 						return err
+					})
+					if err != nil {
+						t.Errorf("write %d: %v", n, err)
 					}
-					_, err := tx.ExecContext(t.Context(), insert, fmt.Sprint(have))
-					return err
-				})
+				}
+			})
+		}
+		all.Wait()
+		var got int
+		if err := stores[0].Reader().QueryRowContext(t.Context(), `SELECT expires_at FROM ended_sessions`).Scan(&got); err != nil {
+			t.Fatal(err)
+		}
+		if want := 2 + workers*each; got != want {
+			t.Errorf("counted to %d, want %d", got, want)
+		}
+	})
+}
+
+func TestProcessesMayStartTogether(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, s *databasetest.Store) {
+		var all sync.WaitGroup
+		for range 6 {
+			all.Go(func() {
+				db, err := database.Open(t.Context(), s.URL)
 				if err != nil {
-					t.Errorf("write %d: %v", n, err)
+					t.Error(err)
+					return
+				}
+				if err := errors.Join(db.Ping(t.Context()), db.Close()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+func TestOtherSchemaIsRefused(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, s *databasetest.Store) {
+		if err := s.Open(t).Close(); err != nil {
+			t.Fatal(err)
+		}
+		try := func(want string, opens ...func(context.Context, string) (*database.DB, error)) {
+			t.Helper()
+			for _, open := range opens {
+				db, err := open(t.Context(), s.URL)
+				if err == nil {
+					db.Close()
+				}
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("%v, want %q", err, want)
 				}
 			}
-		})
-	}
-	all.Wait()
-	if got := count(t, stores[0]); got != 6*each {
-		t.Errorf("%d rows, want %d", got, 6*each)
-	}
+		}
+		s.Exec(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, '1')`)
+		try("its schema has version 99", database.Open, database.OpenReadOnly)
+		s.Exec(t, `DELETE FROM goose_db_version WHERE version_id > 0`)
+		try("its schema has version 0", database.OpenReadOnly)
+		s.Exec(t, `DROP TABLE goose_db_version`)
+		try("not a store of the console", database.OpenReadOnly)
+	})
 }
 
-func TestNewerSchemaIsRefused(t *testing.T) {
+func TestReadersCannotWrite(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "console.db")
-	if err := open(t, path).Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := shell(t, path).ExecContext(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`); err != nil {
-		t.Fatal(err)
-	}
-	for name, open := range openers(t, path) {
-		if _, err := open(); err == nil || !strings.Contains(err.Error(), "version 99") {
-			t.Errorf("%s: %v, want one about version 99", name, err)
+	databasetest.Each(t, func(t *testing.T, s *databasetest.Store) {
+		for name, db := range map[string]*database.DB{"reader of a store": s.Open(t), "store opened for reading": s.OpenReadOnly(t)} {
+			if _, err := db.Reader().ExecContext(t.Context(), insert, "a"); err == nil {
+				t.Errorf("a %s wrote", name)
+			}
+			if err := db.Ping(t.Context()); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
-	}
-}
-
-func openers(tb testing.TB, path string) map[string]func() (*database.DB, error) {
-	tb.Helper()
-	return map[string]func() (*database.DB, error){
-		"Open":         func() (*database.DB, error) { return database.Open(tb.Context(), storeURL(path)) },
-		"OpenReadOnly": func() (*database.DB, error) { return database.OpenReadOnly(tb.Context(), storeURL(path)) },
-	}
-}
-
-func TestReadOnlyRefusesWhatIsNoStore(t *testing.T) {
-	t.Parallel()
-	folder := t.TempDir()
-	other := filepath.Join(folder, "other.db")
-	if _, err := shell(t, other).ExecContext(t.Context(), `CREATE TABLE x (y)`); err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string]string{"text": strings.Repeat("not a database\n", 100), "empty": ""} {
-		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
+		db := s.OpenReadOnly(t)
+		if err := db.Write(t.Context(), func(*sql.Tx) error { return nil }); err == nil {
+			t.Error("a store opened for reading was written to")
 		}
-	}
-	before := listing(t, folder)
-	for path, want := range map[string]string{
-		filepath.Join(folder, "none"):      "no such file",
-		filepath.Join(folder, "no", "dir"): "no such file",
-		filepath.Join(folder, "text"):      "not an SQLite database",
-		filepath.Join(folder, "empty"):     "not a store of the console",
-		other:                              "not a store of the console",
-		folder:                             "is not a file",
-	} {
-		db, err := database.OpenReadOnly(t.Context(), storeURL(path))
-		if err == nil {
-			db.Close()
-		}
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("OpenReadOnly(%s): %v, want %q", path, err, want)
-		}
-		if strings.Contains(want, "no such") && !errors.Is(err, os.ErrNotExist) {
-			t.Errorf("OpenReadOnly(%s): %v, want os.ErrNotExist", path, err)
-		}
-	}
-	if after := listing(t, folder); after != before {
-		t.Errorf("looking changed the folder from\n%sto\n%s", before, after)
-	}
-}
-
-// listing is what is in a folder, with hashes of all files.
-func listing(tb testing.TB, folder string) string {
-	tb.Helper()
-	files, err := os.ReadDir(folder)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var b strings.Builder
-	for _, file := range files {
-		data, err := os.ReadFile(filepath.Join(folder, file.Name()))
-		if err != nil {
-			tb.Fatal(err)
-		}
-		fmt.Fprintf(&b, "%s %x\n", file.Name(), sha256.Sum256(data))
-	}
-	return b.String()
-}
-
-func TestReadOnlyLeavesNoTrace(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "console.db")
-	db := open(t, path)
-	put(t, db, "a")
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	before := listing(t, filepath.Dir(path))
-	reading, err := database.OpenReadOnly(t.Context(), storeURL(path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := count(t, reading); got != 1 {
-		t.Errorf("%d rows, want 1", got)
-	}
-	err = reading.Write(t.Context(), func(*sql.Tx) error { return nil })
-	if err == nil {
-		t.Error("a store opened for reading was written to")
-	}
-	if err := errors.Join(reading.Stable(), reading.Ping(t.Context()), reading.Close()); err != nil {
-		t.Error(err)
-	}
-	if after := listing(t, filepath.Dir(path)); after != before {
-		t.Errorf("reading changed the folder from\n%sto\n%s", before, after)
-	}
-}
-
-// A copy taken of a store that a crash left, or that is in use, holds its newest rows in the write-ahead log.
-func TestReadOnlyOfACrashedStore(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "console.db")
-	put(t, open(t, path), "a")
-	crashed := filepath.Join(t.TempDir(), "crashed.db")
-	before := map[string][]byte{}
-	for _, suffix := range []string{"", "-wal"} {
-		data, err := os.ReadFile(path + suffix)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(crashed+suffix, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		before[suffix] = data
-	}
-	db, err := database.OpenReadOnly(t.Context(), storeURL(crashed))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := count(t, db); got != 1 {
-		t.Errorf("%d rows, want 1", got)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for suffix, want := range before {
-		got, err := os.ReadFile(crashed + suffix)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(got, want) {
-			t.Errorf("reading changed crashed.db%s", suffix)
-		}
-	}
+	})
 }
 
 func TestReadOnlyBesideAWriter(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "console.db")
-	db := open(t, path)
-	put(t, db, "a")
-	reading, err := database.OpenReadOnly(t.Context(), storeURL(path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reading.Close()
-	put(t, db, "b")
-	if got := count(t, reading); got != 2 {
-		t.Errorf("%d rows, want 2", got)
-	}
-	if err := reading.Stable(); err != nil {
-		t.Error(err)
-	}
+	databasetest.Each(t, func(t *testing.T, s *databasetest.Store) {
+		db := s.Open(t)
+		put(t, db, "a")
+		reading := s.OpenReadOnly(t)
+		put(t, db, "b")
+		if got := count(t, reading); got != 2 {
+			t.Errorf("%d rows, want 2", got)
+		}
+		if err := reading.Stable(); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
-func TestWriterThatComesLaterIsNoticed(t *testing.T) {
+func TestTransactionsOfReadersSeeOneState(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "console.db")
-	if err := open(t, path).Close(); err != nil {
-		t.Fatal(err)
-	}
-	reading, err := database.OpenReadOnly(t.Context(), storeURL(path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reading.Close()
-	if err := reading.Stable(); err != nil {
-		t.Error(err)
-	}
-	put(t, open(t, path), "a")
-	if err := reading.Stable(); err == nil {
-		t.Error("the store changed while it was read, and nobody noticed")
-	}
+	databasetest.Each(t, func(t *testing.T, s *databasetest.Store) {
+		db := s.Open(t)
+		put(t, db, "a")
+		tx, err := db.Reader().BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tx.Rollback()
+		for range 2 {
+			var n int
+			if err := tx.QueryRowContext(t.Context(), `SELECT count(*) FROM ended_sessions`).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			if n != 1 {
+				t.Errorf("%d rows in the transaction, want 1", n)
+			}
+			put(t, db, fmt.Sprint(db.Now().UnixNano()))
+		}
+		if got := count(t, db); got != 3 {
+			t.Errorf("%d rows, want 3", got)
+		}
+	})
+}
+
+// No identifier that somebody makes up may be an error of the store.
+func TestOddTextIsText(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, s *databasetest.Store) {
+		db := s.Open(t)
+		for _, text := range []string{"a\x00b", "\xff\xfe", "\x00", "\xed\xa0\x80", "?", "$1", `\`, `'`, "\U0010ffff"} {
+			put(t, db, text)
+			var one int
+			if err := db.Reader().QueryRowContext(t.Context(), `SELECT 1 FROM ended_sessions WHERE token_hash = ?`, text).Scan(&one); err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
+			if _, err := s.Shell(t).ExecContext(t.Context(), `DELETE FROM ended_sessions`); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestNowIsTheTime(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, s *databasetest.Store) {
+		if off := time.Since(s.Open(t).Now()).Abs(); off > 10*time.Second {
+			t.Errorf("it is off by %v", off)
+		}
+	})
+}
+
+func TestDamage(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, s *databasetest.Store) {
+		db := s.Open(t)
+		damage := func() string {
+			t.Helper()
+			tx, err := db.Reader().BeginTx(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tx.Rollback()
+			found, err := db.Damage(t.Context(), tx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return found
+		}
+		if found := damage(); found != "" {
+			t.Errorf("a new store: %s", found)
+		}
+		s.Exec(t, `DROP TABLE audit_subjects`)
+		_, err := db.Reader().ExecContext(t.Context(), `SELECT 1 FROM audit_subjects`)
+		if !database.IsDamaged(err) || database.IsDamaged(nil) || database.IsDamaged(sql.ErrNoRows) {
+			t.Errorf("a table gone: %v, want IsDamaged", err)
+		}
+	})
 }

@@ -3,7 +3,6 @@ package database
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,17 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
-
-//go:embed migrations/sqlite/*.sql
-var sqliteMigrations embed.FS
-
-// errNotAStore says that a file is a database, but not one of ours.
-var errNotAStore = errors.New("not a store of the console")
 
 func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if err := createFile(path); err != nil {
@@ -33,7 +27,12 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	if db.writer, err = openPool(path, url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": pragmas}, 1); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, db.writer); err != nil {
+	err = migrate(ctx, goose.DialectSQLite3, db.writer)
+	// A process that starts on the same store at the same time may have been in the way, or have migrated first.
+	for until := time.Now().Add(lockTimeout); overtaken(err) && time.Now().Before(until); {
+		err = migrate(ctx, goose.DialectSQLite3, db.writer)
+	}
+	if err != nil {
 		return nil, errors.Join(explain(path, err), db.writer.Close())
 	}
 	pragmas = []string{"busy_timeout(10000)", "query_only(1)"}
@@ -43,8 +42,13 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	return db, nil
 }
 
+func overtaken(err error) bool {
+	code := sqliteCode(err) & 0xff
+	return code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_ERROR
+}
+
 func newSQLite(path string) *DB {
-	return &DB{name: (&url.URL{Scheme: "sqlite", Path: path}).String(), hooks: map[*sql.Tx][]func(){}}
+	return &DB{dialect: sqliteDialect{}, name: (&url.URL{Scheme: "sqlite", Path: path}).String(), hooks: map[*sql.Tx][]func(){}}
 }
 
 func readers() int { return max(4, runtime.NumCPU()) }
@@ -76,36 +80,6 @@ func createFile(path string) error {
 	return f.Close()
 }
 
-func newProvider(db *sql.DB) (*goose.Provider, error) {
-	dir, err := fs.Sub(sqliteMigrations, "migrations/sqlite")
-	if err != nil {
-		return nil, err
-	}
-	return goose.NewProvider(goose.DialectSQLite3, db, dir, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
-}
-
-func migrate(ctx context.Context, db *sql.DB) error {
-	migrations, err := newProvider(db)
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	have, want, err := migrations.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("read schema version: %w", err)
-	}
-	if have > want {
-		return tooNew(have, want)
-	}
-	if _, err := migrations.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
-	}
-	return nil
-}
-
-func tooNew(have, want int64) error {
-	return fmt.Errorf("its schema has version %d, this program knows %d: use the newer program", have, want)
-}
-
 func openSQLiteReadOnly(ctx context.Context, path string) (*DB, error) {
 	before, err := os.Stat(path)
 	if err != nil {
@@ -134,7 +108,7 @@ func openSQLiteReadOnly(ctx context.Context, path string) (*DB, error) {
 	if db.reader, err = openPool(path, query, readers()); err != nil {
 		return nil, err
 	}
-	if err := checkSchema(ctx, db.reader); err != nil {
+	if err := checkSQLiteSchema(ctx, db.reader); err != nil {
 		return nil, errors.Join(explain(path, err), db.reader.Close())
 	}
 	return db, nil
@@ -146,7 +120,7 @@ func walInUse(path string) bool {
 	return err == nil && wal.Size() > 0
 }
 
-func checkSchema(ctx context.Context, db *sql.DB) error {
+func checkSQLiteSchema(ctx context.Context, db *sql.DB) error {
 	var n int
 	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE name = 'goose_db_version'`).Scan(&n); err != nil {
 		return err
@@ -154,61 +128,28 @@ func checkSchema(ctx context.Context, db *sql.DB) error {
 	if n == 0 {
 		return errNotAStore
 	}
-	migrations, err := newProvider(db)
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	sources := migrations.ListSources()
-	want := sources[len(sources)-1].Version
-	var have int64
-	if err := db.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version WHERE is_applied`).Scan(&have); err != nil {
-		return fmt.Errorf("read schema version: %w", err)
-	}
-	switch {
-	case have > want:
-		return tooNew(have, want)
-	case have < want:
-		return fmt.Errorf("its schema has version %d, this program reads %d: start the console on it once", have, want)
-	}
-	return nil
+	return checkSchema(ctx, goose.DialectSQLite3, db)
 }
 
 func explain(path string, err error) error {
-	if code(err)&0xff == sqlite3.SQLITE_NOTADB {
+	if sqliteCode(err)&0xff == sqlite3.SQLITE_NOTADB {
 		return fmt.Errorf("open %s: the file is not an SQLite database: %w", path, err)
 	}
 	return fmt.Errorf("open %s: %w", path, err)
 }
 
-// code is SQLite's extended result code, or 0.
-func code(err error) int {
-	if e, ok := errors.AsType[*sqlite.Error](err); ok {
-		return e.Code()
-	}
-	return 0
-}
+// sqliteDialect is that of a store with one writer.
+type sqliteDialect struct{}
 
-// IsUnique reports whether a row was refused because its key is taken.
-func IsUnique(err error) bool {
-	c := code(err)
-	return c == sqlite3.SQLITE_CONSTRAINT_UNIQUE || c == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
-}
+// Lock does nothing: a transaction of Write has the only write lock from its start.
+func (sqliteDialect) Lock(context.Context, *sql.Tx, string, ...any) error { return nil }
 
-// IsDamaged reports whether a query failed because the store is not what it
-// should be (pages that contradict each other, tables or columns gone), not
-// because it could not be reached.
-func IsDamaged(err error) bool {
-	switch code(err) & 0xff {
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_FORMAT:
-		return true
-	}
-	return false
-}
+// Now is this host's time, as all processes on the store are on this host.
+func (sqliteDialect) Now() time.Time { return time.Now() }
 
-// Damage looks for contradictions inside the store that queries do not show,
-// such as an index that leaves out a row of its table. It returns what it
-// found first, or "".
-func (db *DB) Damage(ctx context.Context, tx *sql.Tx) (string, error) {
+func (sqliteDialect) beforeWrite(context.Context, *sql.Tx) error { return nil }
+
+func (sqliteDialect) Damage(ctx context.Context, tx *sql.Tx) (string, error) {
 	var found string
 	if err := tx.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&found); err != nil {
 		return "", fmt.Errorf("check integrity: %w", err)
@@ -217,4 +158,12 @@ func (db *DB) Damage(ctx context.Context, tx *sql.Tx) (string, error) {
 		return "", nil
 	}
 	return found, nil
+}
+
+// sqliteCode is SQLite's extended result code, or 0.
+func sqliteCode(err error) int {
+	if e, ok := errors.AsType[*sqlite.Error](err); ok {
+		return e.Code()
+	}
+	return 0
 }

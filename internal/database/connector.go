@@ -1,0 +1,77 @@
+package database
+
+import (
+	"context"
+	"database/sql/driver"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// connector opens connections to PostgreSQL that take the SQL of SQLite.
+type connector struct{ driver.Connector }
+
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return connection{conn.(*stdlib.Conn)}, nil //nolint:forcetypeassert // it makes no other
+}
+
+type connection struct{ *stdlib.Conn }
+
+func (c connection) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	return c.Conn.PrepareContext(ctx, numbered(query))
+}
+
+func (c connection) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return c.Conn.ExecContext(ctx, numbered(query), args)
+}
+
+func (c connection) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return c.Conn.QueryContext(ctx, numbered(query), args)
+}
+
+// CheckNamedValue makes text out of what PostgreSQL does not take for text, in
+// the way the audit does, so that no identifier somebody made up is an error.
+func (connection) CheckNamedValue(arg *driver.NamedValue) error {
+	value, err := driver.DefaultParameterConverter.ConvertValue(arg.Value)
+	if err != nil {
+		return err
+	}
+	if s, ok := value.(string); ok && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s)) {
+		value = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
+	}
+	arg.Value = value
+	return nil
+}
+
+// numbered writes $1, $2, … for each ? outside of quotes and comments.
+func numbered(query string) string {
+	if !strings.Contains(query, "?") {
+		return query
+	}
+	b := make([]byte, 0, len(query)+16)
+	n := 0
+	for i := 0; i < len(query); i++ {
+		end := i
+		switch {
+		case query[i] == '?':
+			n++
+			b = strconv.AppendInt(append(b, '$'), int64(n), 10)
+			continue
+		case query[i] == '\'' || query[i] == '"':
+			// A doubled quote inside ends one text and begins the next, which comes to the same.
+			end = i + 1 + strings.IndexByte(query[i+1:]+query[i:i+1], query[i])
+		case strings.HasPrefix(query[i:], "--"):
+			end = i + strings.IndexByte(query[i:]+"\n", '\n')
+		}
+		end = min(end, len(query)-1)
+		b = append(b, query[i:end+1]...)
+		i = end
+	}
+	return string(b)
+}
