@@ -194,7 +194,7 @@ func dump(t *testing.T, path string) string {
 	var all strings.Builder
 	names := query(t, db, `SELECT name FROM sqlite_schema WHERE type = 'table'`)
 	for _, name := range names {
-		for _, value := range query(t, db, `SELECT * FROM "`+name[0]+`"`) { //nolint:gosec // the name comes from the store
+		for _, value := range query(t, db, `SELECT * FROM "`+name[0]+`"`) {
 			all.WriteString(strings.Join(value, "\n") + "\n")
 		}
 	}
@@ -273,7 +273,7 @@ func TestSecretsStayWhereTheyBelong(t *testing.T) {
 	secrets := w.secrets
 	secrets[s.Secret] = "project secret"
 	log := s.process.stderr.String()
-	places := append(c.seen.places, place{name: "the log", text: log})
+	places := slices.Concat(c.seen.places, []place{{name: "the log", text: log}})
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -351,7 +351,7 @@ func (c *canary) browser() *browser {
 }
 
 // twice posts a form: the first time the upstream repeats what it was sent.
-func (c *canary) twice(b *browser, p *page, button, endpoint string, fill map[string]string) *page {
+func (c *canary) twice(b *browser, p *page, button, endpoint string, fill map[string]string) {
 	c.t.Helper()
 	c.tap.repeat(endpoint)
 	b.press(p, button, fill)
@@ -359,7 +359,7 @@ func (c *canary) twice(b *browser, p *page, button, endpoint string, fill map[st
 		c.t.Errorf("%s was not called by %q", endpoint, button)
 	}
 	c.tap.mu.Unlock()
-	return b.press(p, button, fill).wants(http.StatusOK)
+	b.press(p, button, fill).wants(http.StatusOK)
 }
 
 func (c *canary) signInAs(role string) *browser {
@@ -400,11 +400,11 @@ func (c *canary) desk() {
 
 // mails are links, codes and resets, with the whole of discovery.
 func (c *canary) mails() {
-	const max, sam = "max@acme.example", "sam@partners.example"
+	const maxi, sam = "max@acme.example", "sam@partners.example"
 	b := c.browser()
-	ask := map[string]string{"organization": "acme", "email": max}
+	ask := map[string]string{"organization": "acme", "email": maxi}
 	c.twice(b, b.get("/login"), "Email me a sign-in link", "/login_or_signup", ask)
-	link := c.control.message("login_link", max).URL
+	link := c.control.message("login_link", maxi).URL
 	c.tap.note("token of a mail", queryOf(c.t, link, "token"))
 	c.tap.repeat("/magic_links/authenticate")
 	b.press(b.arrive(link), "Sign in", nil)
@@ -413,13 +413,13 @@ func (c *canary) mails() {
 
 	b = c.browser()
 	p := b.press(b.get("/login"), "Email me a code", ask)
-	code := c.control.message("login_code", max).Code
+	code := c.control.message("login_code", maxi).Code
 	p = b.press(p, "Sign in", map[string]string{"code": wrongCode(code)})
 	c.twice(b, p, "Sign in", "/otps/email/authenticate", map[string]string{"code": code})
 
 	b = c.browser()
 	p = b.press(b.get("/login/find"), "Email me a code", map[string]string{"email": sam})
-	p = c.twice(b, p, "Sign in", "/otps/email/discovery/authenticate", map[string]string{"code": c.control.message("discovery_code", sam).Code})
+	c.twice(b, p, "Sign in", "/otps/email/discovery/authenticate", map[string]string{"code": c.control.message("discovery_code", sam).Code})
 	c.tap.repeat("/discovery/organizations")
 	b.get("/login/organizations")
 	b = c.browser()
@@ -432,10 +432,10 @@ func (c *canary) mails() {
 
 	b = c.browser()
 	b.press(b.get("/login/forgot"), "Email me a link", ask)
-	p = b.arrive(c.control.message("password_reset", max).URL)
+	p = b.arrive(c.control.message("password_reset", maxi).URL)
 	p = b.press(p, "Set password and sign in", map[string]string{"new_password": "qwertyuiop"})
 	c.twice(b, p, "Set password and sign in", "/passwords/strength_check", map[string]string{"new_password": "canary-" + strong})
-	c.tap.note("token of a mail", c.control.message("password_reset", max).Token)
+	c.tap.note("token of a mail", c.control.message("password_reset", maxi).Token)
 }
 
 // providers are single sign-on and OAuth.
@@ -467,7 +467,7 @@ func (c *canary) factors() {
 	p = b.press(p, "Use an authenticator app", nil).wants(http.StatusOK)
 	code := appCode(c.t, p.key(), time.Now())
 	p = b.press(p, "Confirm the app", map[string]string{"code": wrongCode(code)})
-	p = c.twice(b, p, "Confirm the app", "/totp/authenticate", map[string]string{"code": code})
+	c.twice(b, p, "Confirm the app", "/totp/authenticate", map[string]string{"code": code})
 	b.get("/members")
 	b.press(b.get("/mfa/recovery-codes").wants(http.StatusOK), "I have kept them", nil).wants(http.StatusOK)
 	b.get("/mfa/recovery-codes")

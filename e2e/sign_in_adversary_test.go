@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// askLink asks for a sign-in link and returns its address.
-func (b *browser) askLink(s *site, organization, email, returnPath string) string {
+// askLink asks for a sign-in link of acme and returns its address.
+func (b *browser) askLink(s *site, email, returnPath string) string {
 	b.t.Helper()
-	b.press(b.get("/login?return="+url.QueryEscape(returnPath)), "Email me a sign-in link", map[string]string{"organization": organization, "email": email}).wants(http.StatusOK)
+	b.press(b.get("/login?return="+url.QueryEscape(returnPath)), "Email me a sign-in link", map[string]string{"organization": "acme", "email": email}).wants(http.StatusOK)
 	return s.control.message("login_link", email).URL
 }
 
@@ -22,7 +22,7 @@ func TestLinksAreOfOneBrowser(t *testing.T) {
 	s := start(t)
 	const victim, attacker = "hiro@acme.example", "max@acme.example"
 	mine, theirs := s.browser(), s.browser()
-	own, evil := mine.askLink(s, "acme", victim, "/account"), theirs.askLink(s, "acme", attacker, "/account")
+	own, evil := mine.askLink(s, victim, "/account"), theirs.askLink(s, attacker, "/account")
 	mark := s.control.mark()
 
 	mine.arrive(evil).alert(http.StatusForbidden, "This link was not asked for in this browser")
@@ -99,7 +99,7 @@ func TestLandingsAreUsedOnce(t *testing.T) {
 	s := start(t)
 	const email = "hiro@acme.example"
 	b := s.browser()
-	link := b.askLink(s, "acme", email, "/account")
+	link := b.askLink(s, email, "/account")
 	mark := s.control.mark()
 	for _, method := range []string{http.MethodHead, http.MethodGet, http.MethodGet, http.MethodHead} {
 		r := b.request(method, b.address(link).RequestURI(), nil)
@@ -125,9 +125,9 @@ func TestLandingsAreUsedOnce(t *testing.T) {
 
 	// A button redeems the link it was shown for, and not one that was opened since.
 	b = s.browser()
-	older := b.askLink(s, "acme", email, "/account")
+	older := b.askLink(s, email, "/account")
 	p = b.arrive(older)
-	b.arrive(b.askLink(s, "acme", "max@acme.example", "/account"))
+	b.arrive(b.askLink(s, "max@acme.example", "/account"))
 	mark = s.control.mark()
 	b.press(p, "Sign in", nil).alert(http.StatusConflict, "Another link was opened meanwhile")
 	s.control.calls(mark, epLink, 0)
@@ -136,7 +136,7 @@ func TestLandingsAreUsedOnce(t *testing.T) {
 
 	// A double click.
 	b = s.browser()
-	link = b.askLink(s, "acme", email, "/account")
+	link = b.askLink(s, email, "/account")
 	p = b.arrive(link)
 	kept := b.cookie("console-sign-in")
 	_, fields = p.form("main form", nil)
@@ -180,7 +180,7 @@ func TestAnswersAboutSomebodyElse(t *testing.T) {
 		},
 		epLink: func() (*browser, *page) {
 			b := s.browser()
-			return b, b.press(b.arrive(b.askLink(s, "acme", "hiro@acme.example", "")), "Sign in", nil)
+			return b, b.press(b.arrive(b.askLink(s, "hiro@acme.example", "")), "Sign in", nil)
 		},
 		"otps.email.authenticate": func() (*browser, *page) {
 			b := s.browser()

@@ -160,12 +160,6 @@ func (c *control) factors(memberID string) factors {
 	return f
 }
 
-// organization changes what an organization allows.
-func (c *control) organization(id string, to map[string]any) {
-	c.t.Helper()
-	c.call("POST", "organizations/"+id, to, nil)
-}
-
 // impersonation is an address with which an operator becomes a member.
 func (c *control) impersonation(memberID string) string {
 	c.t.Helper()

@@ -239,9 +239,11 @@ func TestMailsTellNobodyWhoIsThere(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	for _, c := range []struct{ path, button, email string }{ // a mailbox gets only so many
-		{"/login", "Email me a sign-in link", "luis@acme.example"}, {"/login", "Email me a code", "shira@acme.example"},
+		{"/login", "Email me a sign-in link", "luis@acme.example"},
+		{"/login", "Email me a code", "shira@acme.example"},
 		{"/login/forgot", "Email me a link", "zoe@acme.example"},
-		{"/login/find", "Email me a link", "petro@acme.example"}, {"/login/find", "Email me a code", "grace@acme.example"},
+		{"/login/find", "Email me a link", "petro@acme.example"},
+		{"/login/find", "Email me a code", "grace@acme.example"},
 	} {
 		var first string
 		nobody := "nobody." + c.email

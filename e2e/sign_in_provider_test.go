@@ -69,8 +69,11 @@ func TestSingleSignOn(t *testing.T) {
 		}
 		connection := acme.Query().Get("connection")
 		for _, query := range []url.Values{
-			{"organization": {"initech"}, "connection": {connection}}, {"organization": {"acme"}}, {"connection": {connection}},
-			{"organization": {"acme"}, "connection": {connection + "x"}}, {"organization": {strings.Repeat("a", 5000)}, "connection": {strings.Repeat("b", 5000)}},
+			{"organization": {"initech"}, "connection": {connection}},
+			{"organization": {"acme"}},
+			{"connection": {connection}},
+			{"organization": {"acme"}, "connection": {connection + "x"}},
+			{"organization": {strings.Repeat("a", 5000)}, "connection": {strings.Repeat("b", 5000)}},
 		} {
 			p := b.once("/login/sso/start?" + query.Encode())
 			if p.status != http.StatusNotFound || p.header.Get("Location") != "" {

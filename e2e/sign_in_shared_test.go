@@ -91,7 +91,8 @@ func TestSharedCookies(t *testing.T) {
 		b.wantOut()
 		if slices.ContainsFunc(s.control.member(ada).Sessions, func(open struct {
 			ID string `json:"member_session_id"`
-		}) bool {
+		},
+		) bool {
 			return open.ID == o.Member.SessionID
 		}) {
 			t.Error("the session is still open upstream")
