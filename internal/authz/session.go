@@ -34,6 +34,7 @@ type Session struct {
 	Factors          []string // authentication factor types, such as "password"; of an impersonation also "impersonator:" and who
 	Impersonator     string   // who is behind an impersonated session, for people; "" when nobody is
 	StartedAt        time.Time
+	ProvenAt         time.Time // when the newest of the factors was shown
 	ExpiresAt        time.Time
 	Member           stytch.Member
 	Organization     stytch.Organization
@@ -55,6 +56,9 @@ func NewSession(ms stytch.MemberSession, m stytch.Member, o stytch.Organization)
 	}
 	for _, f := range ms.AuthenticationFactors {
 		s.Factors = append(s.Factors, f.Type)
+		if f.LastAuthenticatedAt != nil && f.LastAuthenticatedAt.After(s.ProvenAt) {
+			s.ProvenAt = *f.LastAuthenticatedAt
+		}
 	}
 	if id, email, ok := ms.Impersonator(); ok {
 		s.Factors = append(s.Factors, "impersonator:"+id)
@@ -157,6 +161,18 @@ func (a *Authorizer) SharedSession(ctx context.Context, acting stytch.ActingSess
 		acting = token
 	}
 	return s, acting, nil
+}
+
+// Knows reports whether SharedSession would answer without a call.
+func (a *Authorizer) Knows(acting stytch.ActingSession, sessionID string) bool {
+	key := acting.Hash()
+	if sessionID != "" {
+		key = "member_session_id " + sessionID
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	c, ok := a.sessions[key]
+	return ok && a.now().Sub(c.readAt) < sessionAge && a.now().Before(c.session.ExpiresAt)
 }
 
 // ForgetSession drops what is cached of a session, by whatever it was shown.

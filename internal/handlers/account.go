@@ -2,9 +2,11 @@ package handlers
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -49,6 +51,10 @@ func (s *Server) showAccount(c echo.Context) error {
 	}
 	return render(c, http.StatusOK, templates.AccountPage(view))
 }
+
+// freshTime is how old a sign-in may be where a stolen session must not be
+// enough; Stytch has the same limit for setting a first password.
+const freshTime = 5 * time.Minute
 
 // Notices of the account page, by the value that asks for one.
 const (
@@ -134,7 +140,7 @@ func (s *Server) changeOwnPassword(c echo.Context) error {
 	}
 	organizationID, email := a.Session.OrganizationID, a.Session.Email
 	st, err := s.attempt(c, try{
-		way: wayOwnPassword, own: true, key: cookie.Token + "\x00" + next.Reveal(), progress: &progress{ID: a.Session.SessionID}, returnPath: "/account?notice=" + noticePassword,
+		way: wayOwnPassword, own: true, since: cookie.IssuedAt, key: cookie.Token + "\x00" + next.Reveal(), progress: &progress{ID: a.Session.SessionID}, returnPath: "/account?notice=" + noticePassword,
 		expect: expected{organizationID: organizationID, memberID: a.Session.MemberID, email: email},
 		call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {
 			if !has {
@@ -170,13 +176,24 @@ func (s *Server) changeOwnPassword(c echo.Context) error {
 // addFactor is POST /account/second-factor: it leads to the pages that enrol one.
 func (s *Server) addFactor(c echo.Context) error {
 	a, p := s.actor(c), s.readProgress(c)
+	cookie, _ := c.Get(keyCookie).(sessionCookie)
+	if s.now().Sub(a.Session.ProvenAt) >= freshTime {
+		v := templates.SignInStep{
+			Page: s.page(c, "Set up a second factor"), Links: []templates.Link{{Text: "Back to the account", URL: "/account"}},
+			Error: &templates.Notice{
+				Kind: templates.Bad, Title: "Your sign-in is older than five minutes",
+				Lines: []string{"Whoever finds this page open must not set up a factor of theirs. Sign out, sign in again, and set it up then."},
+			},
+		}
+		return render(c, http.StatusForbidden, templates.SignInStepPage(v))
+	}
 	need := addable(a.Session.Organization, a.Session.Member)
 	if a.Session.Impersonated() || !need.AddSMS && !need.AddTOTP {
 		return echo.NewHTTPError(http.StatusForbidden, "There is no second factor that you could set up here.")
 	}
 	p.Return = "/account?notice=" + noticeFactor
 	p.Proven = &proven{
-		Own: true, Until: s.now().Add(provenTime).UnixMilli(), OrganizationID: a.Session.OrganizationID, OrganizationName: a.Session.OrganizationName,
+		ID: rand.Text(), Own: true, Since: cookie.IssuedAt.UnixMilli(), Until: s.now().Add(provenTime).UnixMilli(), OrganizationID: a.Session.OrganizationID, OrganizationName: a.Session.OrganizationName,
 		Slug: a.Session.OrganizationSlug, MemberID: a.Session.MemberID, Email: a.Session.Email, MFA: need,
 	}
 	return s.take(c, step{progress: p, to: "/mfa"})
@@ -202,7 +219,7 @@ func (s *Server) renderSwitch(c echo.Context, status int, notice *templates.Noti
 	v := templates.SignInStep{
 		Page: s.page(c, "Switch organization"), Error: notice,
 		Text:    []string{"You leave " + a.Session.OrganizationName + " with it. The other organization may ask for another factor."},
-		Choices: organizationChoices(answer.DiscoveredOrganizations, "/account/organizations", a.Session.OrganizationID),
+		Choices: organizationChoices(answer.DiscoveredOrganizations, "/account/organizations", a.Session.OrganizationID, templates.Hidden{Name: "once", Value: rand.Text()}),
 		Links:   []templates.Link{{Text: "Back to the account", URL: "/account"}},
 	}
 	v.Page.Crumbs = []templates.Link{{Text: "Account", URL: "/account"}}
@@ -220,7 +237,11 @@ func (s *Server) switchOrganization(c echo.Context) error {
 	a, id := s.actor(c), c.FormValue("organization_id")
 	cookie, _ := c.Get(keyCookie).(sessionCookie)
 	again := func(status int, n *templates.Notice) error { return s.renderSwitch(c, status, n) }
-	if id == "" || len(id) > maxOrganization || id == a.Session.OrganizationID {
+	answer, err := s.stytch.DiscoverOrganizationsAs(c.Request().Context(), a.Acting)
+	if err != nil {
+		return err
+	}
+	if id == a.Session.OrganizationID || !listed(answer.DiscoveredOrganizations, id) {
 		return again(http.StatusUnprocessableEntity, &templates.Notice{Kind: templates.Bad, Title: "Choose another organization"})
 	}
 	if a.Session.Impersonated() {
@@ -230,7 +251,7 @@ func (s *Server) switchOrganization(c echo.Context) error {
 	p := s.readProgress(c)
 	p.Return, p.Proven = "", nil
 	st, err := s.attempt(c, try{
-		way: wayExchange, key: id, page: a.Session.SessionID, progress: p, switching: true,
+		way: wayExchange, key: id, page: a.Session.SessionID, progress: p, switching: true, since: s.began(a, cookie),
 		expect: expected{organizationID: id, email: a.Session.Email},
 		call: func(ctx context.Context, _ stytch.SignIn) (*stytch.AuthenticateResponse, error) {
 			return s.stytch.ExchangeSession(ctx, a.Acting, id, sessionMinutes(s.sessionEnds(a, cookie).Sub(s.now())))

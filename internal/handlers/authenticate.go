@@ -24,6 +24,10 @@ const (
 
 	// redirectReset beside a discovery token says that it is for a new password.
 	redirectReset = "reset_password"
+
+	// What is said of a token that is not taken, at an address without it.
+	refusedUnusable = "unusable"
+	refusedNotHere  = "not-here"
 )
 
 // wayOf is the way a token belongs to, and whether it may come without having
@@ -59,33 +63,39 @@ func (l *landed) wayOf() (w way, unasked bool) {
 // into this browser's cookie and leads on to itself without; that is all a GET
 // does, so that a mail scanner, a preview or a reload uses nothing up.
 func (s *Server) land(c echo.Context) error {
-	q := c.QueryParams()
-	if len(q) == 0 {
-		return s.renderLanding(c, http.StatusOK, s.readProgress(c), nil)
+	q, p := c.QueryParams(), s.readProgress(c)
+	switch {
+	case len(q) == 0:
+		return s.renderLanding(c, http.StatusOK, p, nil)
+	case q.Get("refused") == refusedUnusable:
+		return s.renderLanding(c, http.StatusBadRequest, &progress{ID: p.ID, Return: p.Return}, &templates.Notice{
+			Kind: templates.Bad, Title: "This is not a link the console can use",
+			Lines: []string{"It may have been cut on the way, or the sign-in was cancelled. Start again."},
+		})
+	case q.Get("refused") == refusedNotHere:
+		return s.renderLanding(c, http.StatusForbidden, &progress{ID: p.ID, Return: p.Return}, &templates.Notice{
+			Kind: templates.Bad, Title: "This was not asked for in this browser",
+			Lines: []string{"Open it in the browser where you asked for it, within an hour. Or start again here."},
+		})
 	}
-	p := s.readProgress(c)
 	l := landed{
 		ID: rand.Text(), Type: q.Get("stytch_token_type"), Redirect: q.Get("stytch_redirect_type"), Token: q.Get("token"), State: q.Get("state"), At: s.now().UnixMilli(),
 	}
 	w, unasked := l.wayOf()
 	switch {
 	case w == "" || l.Token == "" || len(l.Token) > maxToken || len(q["token"]) != 1 || len(l.Redirect) > maxOrganization:
-		return s.renderLanding(c, http.StatusBadRequest, &progress{ID: p.ID, Return: p.Return}, &templates.Notice{
-			Kind: templates.Bad, Title: "This is not a link the console can use",
-			Lines: []string{"It may have been cut on the way, or the sign-in was cancelled. Start again."},
-		})
+		return c.Redirect(http.StatusSeeOther, "/authenticate?refused="+refusedUnusable)
 	case l.State == "" && !unasked, l.State != "" && p.find(l.State) == nil:
 		// Nothing is kept of it: somebody may have sent it on purpose.
-		if tried, _ := s.throttle.begin(c.RealIP(), "", ""); tried != nil {
+		if tried, wait := s.throttle.beginAddress(c.RealIP()); tried == nil {
+			_ = s.slowedDown(c, wait) // counted and logged
+		} else {
 			record := newAttempt(c, "", "")
 			record.Action, record.Outcome, record.Detail = audit.ActionSignIn, audit.OutcomeDenied, detailNotHere
 			record.Factors = []string{w.factorType()}
 			s.recordStep(c.Request().Context(), record)
 		}
-		return s.renderLanding(c, http.StatusForbidden, &progress{ID: p.ID, Return: p.Return}, &templates.Notice{
-			Kind: templates.Bad, Title: "This " + w.thing() + " was not asked for in this browser",
-			Lines: []string{"Open it in the browser where you asked for it, within an hour. Or start again here."},
-		})
+		return c.Redirect(http.StatusSeeOther, "/authenticate?refused="+refusedNotHere)
 	}
 	if !unasked {
 		l.Redirect = ""

@@ -2,7 +2,9 @@ package handlers
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +35,11 @@ func (s *Server) discoverOnce(c echo.Context, p *progress, d discovery) (step, e
 		account = p.ID
 	}
 	_, domain, _ := strings.Cut(d.email, "@")
-	tried, wait := s.throttle.begin(c.RealIP(), "@"+domain, account)
+	begin := s.throttle.begin
+	if d.way == wayDiscoveryOTP {
+		begin = s.throttle.beginGuess
+	}
+	tried, wait := begin(c.RealIP(), "@"+domain, account)
 	if tried == nil {
 		return step{}, s.slowedDown(c, wait)
 	}
@@ -65,7 +71,7 @@ func (s *Server) discoverOnce(c echo.Context, p *progress, d discovery) (step, e
 	}
 	p.Landed = nil
 	p.Proven = &proven{
-		Token: answer.IntermediateSessionToken.Reveal(), Until: s.now().Add(provenTime).UnixMilli(), Discovery: true, Email: firstOf(answer.EmailAddress, d.email),
+		ID: rand.Text(), Token: answer.IntermediateSessionToken.Reveal(), Until: s.now().Add(provenTime).UnixMilli(), Discovery: true, Email: firstOf(answer.EmailAddress, d.email),
 	}
 	return step{progress: p, to: "/login/organizations"}, nil
 }
@@ -93,7 +99,7 @@ func (s *Server) renderOrganizations(c echo.Context, status int, p *progress, no
 	}
 	v := templates.SignInStep{
 		Page: s.page(c, "Choose an organization"), Error: notice, Text: []string{"You are " + p.Proven.Email + "."},
-		Choices: organizationChoices(answer.DiscoveredOrganizations, "/login/organizations", ""),
+		Choices: organizationChoices(answer.DiscoveredOrganizations, "/login/organizations", "", proofField(p.Proven)),
 		Links:   []templates.Link{{Text: "Use another address", URL: withReturn("/login/find", p.Return)}},
 	}
 	if len(v.Choices) == 0 {
@@ -107,10 +113,13 @@ func (s *Server) renderOrganizations(c echo.Context, status int, p *progress, no
 
 // organizationChoices are those that one is in or invited to. Those one could
 // join are left out: an admin console is not where people join.
-func organizationChoices(all []stytch.DiscoveredOrganization, action, current string) []templates.StepChoice {
+func organizationChoices(all []stytch.DiscoveredOrganization, action, current string, hidden templates.Hidden) []templates.StepChoice {
 	var choices []templates.StepChoice
 	for _, d := range all {
 		o := d.Organization
+		if !joined(d) {
+			continue
+		}
 		choice := templates.StepChoice{Title: firstOf(o.OrganizationName, o.OrganizationSlug, o.OrganizationID), Text: o.OrganizationSlug}
 		switch d.Membership.Type {
 		case stytch.MembershipActive:
@@ -118,13 +127,11 @@ func organizationChoices(all []stytch.DiscoveredOrganization, action, current st
 			choice.Badge = templates.Badge{Text: "invited", Kind: templates.Info}
 		case stytch.MembershipPending:
 			choice.Badge = templates.Badge{Text: "pending", Kind: templates.Info}
-		default:
-			continue
 		}
 		if o.OrganizationID == current {
 			choice.Badge = templates.Badge{Text: "you are here", Kind: templates.Good}
 		} else {
-			choice.Form = &templates.StepForm{Action: action, Button: "Continue", Hidden: []templates.Hidden{{Name: "organization_id", Value: o.OrganizationID}}}
+			choice.Form = &templates.StepForm{Action: action, Button: "Continue", Hidden: []templates.Hidden{{Name: "organization_id", Value: o.OrganizationID}, hidden}}
 			if choice.Badge.Text == "invited" {
 				choice.Form.Button = "Accept and continue"
 			}
@@ -132,6 +139,17 @@ func organizationChoices(all []stytch.DiscoveredOrganization, action, current st
 		choices = append(choices, choice)
 	}
 	return choices
+}
+
+// joined reports an organization that one is in or invited to.
+func joined(d stytch.DiscoveredOrganization) bool {
+	return slices.Contains([]string{stytch.MembershipActive, stytch.MembershipInvited, stytch.MembershipPending}, d.Membership.Type)
+}
+
+// listed reports whether an organization is among those that one may go to. What
+// is not must not even be named in a record: anybody can write anything there.
+func listed(all []stytch.DiscoveredOrganization, id string) bool {
+	return id != "" && slices.ContainsFunc(all, func(d stytch.DiscoveredOrganization) bool { return d.Organization.OrganizationID == id && joined(d) })
 }
 
 // chooseDiscovered is POST /login/organizations. The upstream decides whether
@@ -143,8 +161,20 @@ func (s *Server) chooseDiscovered(c echo.Context) error {
 	}
 	proof := stytch.Secret(p.Proven.Token)
 	again := func(status int, n *templates.Notice) error { return s.renderOrganizations(c, status, p, n) }
-	if id == "" || len(id) > maxOrganization {
+	if c.FormValue("proof") != p.Proven.ID {
+		return again(http.StatusConflict, otherTab())
+	}
+	answer, err := s.stytch.DiscoverOrganizations(c.Request().Context(), proof)
+	if err == nil && !listed(answer.DiscoveredOrganizations, id) {
 		return again(http.StatusUnprocessableEntity, &templates.Notice{Kind: templates.Bad, Title: "Choose one of the organizations"})
+	}
+	if err != nil {
+		no := s.wordRefusal(err, wayDiscovered)
+		no.err = err
+		if st, done := s.once.recall(s.once.mac(p.ID, string(wayDiscovered), p.Proven.Token+id)); done {
+			return s.take(c, st) // the second click, after the first has used the proof up
+		}
+		return s.refusedStep(c, p, no, again)
 	}
 	st, err := s.attempt(c, try{
 		way: wayDiscovered, key: p.Proven.Token + id, progress: p, returnPath: p.Return,

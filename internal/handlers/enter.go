@@ -34,9 +34,10 @@ type try struct {
 	page       string // what names the browser where progress does not: the number of the page
 	progress   *progress
 	returnPath string
-	switching  bool     // it leaves another organization's session
-	own        bool     // it changes something about a session that goes on
-	codes      []string // recovery codes that this step brings into force
+	switching  bool      // it leaves another organization's session
+	own        bool      // it changes something about a session that goes on
+	since      time.Time // when the sign-in began that goes on, with switching and own
+	codes      []string  // recovery codes that this step brings into force
 	call       func(context.Context, stytch.SignIn) (*stytch.AuthenticateResponse, error)
 	signIn     stytch.SignIn // what the call may say besides
 }
@@ -78,14 +79,16 @@ type step struct {
 	to       string
 }
 
-// requestKey is what a second click has in common with the first when that
-// has ended the session both were sent with.
+// requestKey is what a second click has in common with the first when that has
+// ended the session both were sent with: the page's own number, which a copy of
+// the cookie does not have.
 func (s *Server) requestKey(c echo.Context) string {
-	cookie, err := c.Request().Cookie(s.cookieName())
-	if err != nil || c.Request().Method != http.MethodPost {
+	r := c.Request()
+	cookie, err := r.Cookie(s.cookieName())
+	if err != nil || r.Method != http.MethodPost || r.ParseForm() != nil || r.PostForm.Get("once") == "" {
 		return ""
 	}
-	return s.once.mac("request", c.Path(), cookie.Value)
+	return s.once.mac("request", c.Path(), cookie.Value, r.PostForm.Get("once"))
 }
 
 // take does what a step says.
@@ -133,7 +136,9 @@ func (s *Server) attempt(c echo.Context, t try) (step, error) {
 func (s *Server) attemptOnce(c echo.Context, t *try) (step, error) {
 	if b := t.progress.bound(); b != nil && t.signIn.IntermediateSessionToken != "" {
 		// What was proven before is one person's: nobody else's factor goes with it.
-		t.switching = t.switching || b.Switch
+		if b.Switch {
+			t.switching, t.since = true, b.since()
+		}
 		t.expect.organizationID, t.expect.memberID = b.OrganizationID, b.MemberID
 	}
 	account := t.expect.memberID
@@ -217,7 +222,7 @@ func (s *Server) onward(ctx context.Context, c echo.Context, t *try, answer *sty
 		p.Return = t.returnPath
 	}
 	p.Landed = nil
-	p.remember(s.now(), answer, t.switching)
+	p.remember(s.now(), answer, t.switching, t.since)
 	if answer.PrimaryRequired != nil {
 		return step{progress: p, to: "/login/more"}, nil
 	}
@@ -247,8 +252,8 @@ func (s *Server) enter(ctx context.Context, c echo.Context, t *try, answer *styt
 		Token: answer.SessionToken.Reveal(), MemberID: session.MemberID, OrganizationID: session.OrganizationID, IssuedAt: now, SeenAt: now,
 		SessionID: session.SessionID, Factors: session.Factors,
 	}}
-	if was, _, err := s.readCookie(c); (t.own || t.switching) && err == nil {
-		st.session.IssuedAt = was.IssuedAt // the same sign-in goes on, and ends when it would have ended
+	if (t.own || t.switching) && !t.since.IsZero() {
+		st.session.IssuedAt = t.since.UTC() // the same sign-in goes on, and ends when it would have ended
 	}
 	if !t.own {
 		s.endReplaced(ctx, c, acting)
@@ -312,8 +317,12 @@ func (s *Server) turnAway(ctx context.Context, c echo.Context, acting stytch.Act
 // endReplaced ends the session this browser had until now: nobody could use
 // it any more, and nobody else should.
 func (s *Server) endReplaced(ctx context.Context, c echo.Context, next stytch.ActingSession) {
-	v, old, err := s.readCookie(c)
-	if err != nil || v.Shared || old.Equal(next) {
+	v, err := s.openCookie(c) // one that has lain idle too: a copy may not have
+	if err != nil || v.Shared {
+		return
+	}
+	old, err := stytch.ActingToken(v.Token)
+	if err != nil || old.Equal(next) {
 		return
 	}
 	if _, err := s.endSession(ctx, c, v, old); err != nil && !errors.Is(err, errSessionEnded) {

@@ -120,7 +120,7 @@ func TestEnrolAnAuthenticatorApp(t *testing.T) {
 		t.Fatalf("%v; the page says %q", err, page.text("main"))
 	}
 	// A second click makes no second secret, and a wrong code loses nothing.
-	b.post("/mfa/enroll/totp", nil).wantLocation("/mfa")
+	b.post("/mfa/enroll/totp", url.Values{"proof": {page.doc().Find("input[name='proof']").AttrOr("value", "")}}).wantLocation("/mfa")
 	if n := len(s.calls("totp.create")); n != 1 {
 		t.Errorf("%d secrets were made", n)
 	}
@@ -296,7 +296,7 @@ func TestSingleSignOn(t *testing.T) {
 	if ins := s.events(who.OrganizationID, audit.ActionSignIn); len(ins) != 1 || !slices.Equal(ins[0].Actor.AuthFactors, []string{"sso"}) {
 		t.Errorf("recorded %+v", ins)
 	}
-	s.browser().follow(back).wantStatus(http.StatusForbidden)
+	s.browser().follow(back).wantLocation("/authenticate?refused=not-here")
 }
 
 func TestOAuth(t *testing.T) {
@@ -440,7 +440,10 @@ func TestAddASecondFactorLater(t *testing.T) {
 	s := newSite(t)
 	who := s.someone("hiro@acme.example")
 	b := s.signIn(who.Email)
-	s.clock.add(20 * time.Minute)
+	s.clock.add(6 * time.Minute)
+	b.submit(b.get("/account"), "/account/second-factor", nil).wantStatus(http.StatusForbidden).wantAlert("older than five minutes")
+	b = s.signIn(who.Email)
+	s.clock.add(4 * time.Minute)
 	b.get("/account")
 	left := b.left()
 	page := b.then(b.submit(b.get("/account"), "/account/second-factor", nil)).wantStatus(http.StatusOK)
@@ -453,7 +456,13 @@ func TestAddASecondFactorLater(t *testing.T) {
 	thief := s.signIn("ada@acme.example")
 	half := *b.cookies["console-sign-in"]
 	thief.cookies["console-sign-in"] = &half
-	thief.post("/mfa/totp", url.Values{"code": {code}}).wantStatus(http.StatusSeeOther)
+	proof := page.doc().Find("input[name='proof']").AttrOr("value", "")
+	thief.post("/mfa/totp", url.Values{"proof": {proof}, "code": {code}}).wantStatus(http.StatusSeeOther)
+	out := s.browser()
+	out.cookies["console-sign-in"] = &half
+	if got := out.get("/mfa"); got.StatusCode != http.StatusSeeOther || strings.Contains(got.body, "data:image") {
+		t.Error("the key is shown without the session")
+	}
 	if n := len(s.calls("totp.authenticate")); n != 0 {
 		t.Errorf("%d calls for somebody else", n)
 	}
@@ -464,7 +473,7 @@ func TestAddASecondFactorLater(t *testing.T) {
 	if got := b.left(); got.End != left.End {
 		t.Errorf("the session now ends in %d s, was %d", got.End, left.End)
 	}
-	if n := len(s.events(who.OrganizationID, audit.ActionSignIn)); n != 2 { // hiro's and ada's
+	if n := len(s.events(who.OrganizationID, audit.ActionSignIn)); n != 3 { // hiro's two and ada's
 		t.Errorf("%d sign-ins recorded", n)
 	}
 	_, page = s.password(who, "")
@@ -503,8 +512,8 @@ func TestOnlyEnrolledFactorsAreTried(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for email, path := range map[string]string{"tom@northwind.test": "/mfa/sms", "sms@northwind.test": "/mfa/totp", "nell@northwind.test": "/mfa/recovery"} {
-		b, _ := s.password(s.someone(email), "")
-		b.post(path, url.Values{"code": {"123456"}}).wantStatus(http.StatusForbidden).wantAlert("not a second factor here")
+		b, page := s.password(s.someone(email), "")
+		b.post(path, url.Values{"proof": {page.doc().Find("input[name='proof']").AttrOr("value", "")}, "code": {"123456"}}).wantStatus(http.StatusForbidden).wantAlert("not a second factor here")
 	}
 	for _, endpoint := range []string{"otps.sms.authenticate", "totp.authenticate", "recovery_codes.recover"} {
 		if n := len(s.calls(endpoint)); n != 0 {

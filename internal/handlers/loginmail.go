@@ -78,7 +78,7 @@ func (s *Server) recordMail(c echo.Context, form asked, organizationID string, n
 	a := newAttempt(c, form.Organization, form.Email)
 	a.Action, a.Outcome, a.Detail = audit.ActionSignInMail, audit.OutcomeSucceeded, string(form.Way)
 	if no != nil {
-		a.Outcome, a.HTTP, a.UpstreamRequestID, a.Detail = no.outcome, no.http, no.failure.upstreamRequestID, no.detail
+		a.Outcome, a.HTTP, a.UpstreamRequestID, a.Detail = no.outcome, no.http, no.request, no.detail
 	}
 	if a.OrganizationID = organizationID; organizationID == "" && form.Organization != "" {
 		a.OrganizationID = s.lookUp(c.Request().Context(), c, form.Organization).OrganizationID
@@ -227,11 +227,11 @@ func (s *Server) backFrom(a *asked, returnPath string) string {
 
 // showCode is GET /login/code: a code is perhaps on its way.
 func (s *Server) showCode(c echo.Context) error {
-	return s.renderCode(c, http.StatusOK, s.readProgress(c), nil)
+	p := s.readProgress(c)
+	return s.renderCode(c, http.StatusOK, p, p.newest(wayEmailOTP, wayDiscoveryOTP), nil)
 }
 
-func (s *Server) renderCode(c echo.Context, status int, p *progress, notice *templates.Notice) error {
-	a := p.newest(wayEmailOTP, wayDiscoveryOTP)
+func (s *Server) renderCode(c echo.Context, status int, p *progress, a *asked, notice *templates.Notice) error {
 	if a == nil {
 		return c.Redirect(http.StatusSeeOther, withReturn("/login", p.Return))
 	}
@@ -240,6 +240,7 @@ func (s *Server) renderCode(c echo.Context, status int, p *progress, notice *tem
 		Text: []string{"If " + a.Email + whereTo(a) + ", a code is on its way there. It is good for ten minutes."},
 		Form: &templates.StepForm{
 			Action: "/login/code/verify", Button: "Sign in", Fields: []templates.Input{codeInput("Code")},
+			Hidden: []templates.Hidden{{Name: "asked", Value: a.ID}},
 		},
 		Links: []templates.Link{{Text: "Sign in another way", URL: s.backFrom(a, p.Return)}},
 	}
@@ -268,11 +269,15 @@ func typedCode(c echo.Context) (stytch.Secret, string) {
 // verifyCode is POST /login/code/verify.
 func (s *Server) verifyCode(c echo.Context) error {
 	p := s.readProgress(c)
-	again := func(status int, n *templates.Notice) error { return s.renderCode(c, status, p, n) }
-	a := p.newest(wayEmailOTP, wayDiscoveryOTP)
-	if a == nil {
-		return again(http.StatusOK, nil)
+	// The code is for the mail that the form was about, whatever another tab has asked for since.
+	i := slices.IndexFunc(p.Asked, func(a asked) bool {
+		return a.ID == c.FormValue("asked") && (a.Way == wayEmailOTP || a.Way == wayDiscoveryOTP)
+	})
+	if i < 0 {
+		return s.renderCode(c, http.StatusConflict, p, p.newest(wayEmailOTP, wayDiscoveryOTP), otherTab())
 	}
+	a := &p.Asked[i]
+	again := func(status int, n *templates.Notice) error { return s.renderCode(c, status, p, a, n) }
 	code, problem := typedCode(c)
 	if problem != "" {
 		return again(http.StatusUnprocessableEntity, &templates.Notice{Kind: templates.Bad, Title: "You are not signed in", Lines: []string{problem}})

@@ -8,7 +8,6 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"orgconsole/internal/authz"
-	"orgconsole/internal/helpdesk"
 	"orgconsole/internal/stytch"
 	"orgconsole/web/templates"
 )
@@ -24,35 +23,22 @@ func (s *Server) signOut(c echo.Context) error {
 		}
 		return c.Redirect(http.StatusSeeOther, loginAddress(noticeSignedOut, ""))
 	}
-	// One that has lain idle is ended as well: a copy of its cookie may not have.
-	v, err := s.openCookie(c)
-	if err != nil {
-		return signedOut()
-	}
-	acting, err := stytch.ActingToken(v.Token)
-	if shared, sharedErr := s.readShared(ctx, c); sharedErr == nil {
-		// It must not be taken anew by the next request.
-		ended := shared.acting.Hash()
-		if shared.sessionID != "" {
-			ended = helpdesk.SessionHash(shared.sessionID)
-		}
-		if v.Shared {
-			acting, err = shared.acting, nil
-		} else if err := s.desk.EndHere(ctx, ended, s.now().Add(s.config.SessionMax)); err != nil {
-			return err
-		}
-	}
-	if err != nil {
-		return signedOut()
-	}
-	confirmed, err := s.endSession(ctx, c, v, acting)
-	if errors.Is(err, errSessionEnded) {
-		return signedOut()
-	}
+	confirmed, ended, err := s.endShared(ctx, c)
 	if err != nil {
 		return err
 	}
-	if confirmed {
+	// One that has lain idle is ended as well: a copy of its cookie may not have.
+	if v, err := s.openCookie(c); err == nil && !v.Shared {
+		if acting, err := stytch.ActingToken(v.Token); err == nil {
+			own, err := s.endSession(ctx, c, v, acting)
+			if err != nil && !errors.Is(err, errSessionEnded) {
+				return err
+			}
+			confirmed = (confirmed || !ended) && (own || err != nil)
+			ended = true
+		}
+	}
+	if confirmed || !ended {
 		return signedOut()
 	}
 	s.clearCookie(c)
@@ -66,6 +52,28 @@ func (s *Server) signOut(c echo.Context) error {
 		},
 		RequestID: requestID(c), SignInURL: "/login",
 	}))
+}
+
+// endShared ends the session that another application keeps in this browser:
+// the next request would come in with it again.
+func (s *Server) endShared(ctx context.Context, c echo.Context) (confirmed, ended bool, err error) {
+	shared, err := s.readShared(ctx, c)
+	if err != nil {
+		return false, false, nil //nolint:nilerr // there is none
+	}
+	v, _ := s.openCookie(c)
+	session, acting, err := s.askShared(ctx, c, shared, v.Shared)
+	switch {
+	case err == nil:
+		a := s.newActor(c, acting, session)
+		confirmed, err = s.desk.SignOut(ctx, a.helpdeskActor(), s.now().Add(s.config.SessionMax))
+		return confirmed, true, err
+	case v.Shared && !s.classify(err).toSignIn:
+		confirmed, err = s.endSession(ctx, c, v, shared.acting)
+		return confirmed, true, err
+	default:
+		return false, false, nil
+	}
 }
 
 // endSession ends a session here and upstream, and records it. confirmed says

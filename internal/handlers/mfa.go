@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"rsc.io/qr"
@@ -53,6 +54,9 @@ func (s *Server) renderMFA(c echo.Context, status int, p *progress, with string,
 	if b == nil {
 		return s.renderLogin(c, http.StatusUnauthorized, loginForm{returnPath: p.Return}, tooLate())
 	}
+	if _, err := s.secondFactor(c, b); err != nil {
+		return err
+	}
 	v := templates.SignInStep{
 		Page: s.page(c, "Second factor"), Error: notice,
 		Links: []templates.Link{{Text: "Start again", URL: withReturn("/login", p.Return)}},
@@ -69,6 +73,12 @@ func (s *Server) renderMFA(c echo.Context, status int, p *progress, with string,
 		enrolView(&v, m, b.Own)
 	default:
 		mfaView(&v, m, with)
+	}
+	if v.Form != nil {
+		v.Form.Hidden = append(v.Form.Hidden, proofField(b))
+	}
+	for i := range v.Others {
+		v.Others[i].Hidden = append(v.Others[i].Hidden, proofField(b))
 	}
 	return render(c, status, templates.SignInStepPage(v))
 }
@@ -207,6 +217,14 @@ func (s *Server) secondFactor(c echo.Context, b *proven) (stytch.SecondFactor, e
 	return f, nil
 }
 
+// since is when the sign-in began that this one goes on with; zero where it is its own.
+func (b *proven) since() time.Time {
+	if b.Since == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(b.Since)
+}
+
 // takes reports whether a way is a second factor that is there or being enrolled.
 func (b *proven) takes(w way) bool {
 	enrolling := b.Enrolling != nil && b.Enrolling.Now == w
@@ -234,6 +252,9 @@ func (s *Server) prove(c echo.Context, w way, code stytch.Secret, problem string
 		}
 		return again(http.StatusUnauthorized, nil)
 	}
+	if c.FormValue("proof") != b.ID {
+		return s.renderMFA(c, http.StatusConflict, p, "", otherTab())
+	}
 	if !b.takes(w) {
 		return s.renderMFA(c, http.StatusForbidden, p, "", &templates.Notice{Kind: templates.Bad, Title: "You are not signed in", Lines: []string{"This is not a second factor here."}})
 	}
@@ -245,7 +266,7 @@ func (s *Server) prove(c echo.Context, w way, code stytch.Secret, problem string
 		return err
 	}
 	t := try{
-		way: w, key: b.Token + code.Reveal(), progress: p, returnPath: p.Return, switching: b.Switch, own: b.Own,
+		way: w, key: b.Token + code.Reveal(), progress: p, returnPath: p.Return, switching: b.Switch, own: b.Own, since: b.since(),
 		expect: expected{organizationID: b.OrganizationID, memberID: b.MemberID, email: b.Email},
 		call: func(ctx context.Context, in stytch.SignIn) (*stytch.AuthenticateResponse, error) {
 			if !b.Own { // one's own session is not made longer
@@ -326,6 +347,9 @@ func (s *Server) textCode(c echo.Context, phone string) error {
 	p := s.readProgress(c)
 	b := s.mfa(p)
 	again := func(status int, n *templates.Notice) error { return s.renderMFA(c, status, p, "", n) }
+	if b != nil && c.FormValue("proof") != b.ID {
+		return again(http.StatusConflict, otherTab())
+	}
 	if b == nil || phone == "" && !b.MFA.SMS || phone != "" && !b.MFA.AddSMS {
 		return again(http.StatusForbidden, &templates.Notice{Kind: templates.Bad, Title: "Nothing was sent", Lines: []string{"A text message is not a second factor here."}})
 	}
@@ -360,6 +384,9 @@ func (s *Server) enrolTOTP(c echo.Context) error {
 	p := s.readProgress(c)
 	b := s.mfa(p)
 	again := func(status int, n *templates.Notice) error { return s.renderMFA(c, status, p, "", n) }
+	if b != nil && c.FormValue("proof") != b.ID {
+		return again(http.StatusConflict, otherTab())
+	}
 	if b == nil || !b.MFA.AddTOTP {
 		return again(http.StatusForbidden, &templates.Notice{Kind: templates.Bad, Title: "Nothing was set up", Lines: []string{"An authenticator app is not a second factor here."}})
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"orgconsole/internal/stytch"
+	"orgconsole/web/templates"
 )
 
 const (
@@ -54,6 +55,7 @@ type typedLogin struct {
 // asked is a way in that leaves this browser and comes back: by mail, or by an
 // identity provider. State finds it again, Verifier proves that it was us.
 type asked struct {
+	ID           string `json:"id"` // what the form for its code says
 	State        string `json:"state"`
 	Verifier     string `json:"verifier,omitempty"`
 	Way          way    `json:"way"`
@@ -75,6 +77,7 @@ type landed struct {
 // proven is what the upstream has taken as proof so far, in the form of an
 // intermediate session token, and what it still wants.
 type proven struct {
+	ID               string     `json:"id"` // what a form says, so that it goes on with what its page spoke of
 	Token            string     `json:"token"`
 	Until            int64      `json:"until"` // unix ms
 	Discovery        bool       `json:"discovery,omitempty"`
@@ -87,6 +90,7 @@ type proven struct {
 	MFA              *mfaNeed   `json:"mfa,omitempty"`
 	Enrolling        *enrolling `json:"enrolling,omitempty"`
 	Switch           bool       `json:"switch,omitempty"` // it began with another organization's session
+	Since            int64      `json:"since,omitempty"`  // unix ms: when the sign-in began that is switched from
 	Own              bool       `json:"own,omitempty"`    // no token: somebody signed in adds a factor to their own session
 }
 
@@ -107,6 +111,16 @@ type enrolling struct {
 	Phone  string   `json:"phone,omitempty"`
 	Secret string   `json:"secret,omitempty"` // of the authenticator app
 	Codes  []string `json:"codes,omitempty"`
+}
+
+// proofField has a form say which proof its page spoke of.
+func proofField(b *proven) templates.Hidden { return templates.Hidden{Name: "proof", Value: b.ID} }
+
+// otherTab is said where a form is about another sign-in than the one under way.
+func otherTab() *templates.Notice {
+	return &templates.Notice{
+		Kind: templates.Warn, Title: "Another sign-in was begun in this browser meanwhile", Lines: []string{"Nothing was done. This is about the newer one."},
+	}
 }
 
 // bound returns the proof if it is for one organization.
@@ -139,7 +153,7 @@ func (p *progress) find(state string) *asked {
 // cookie: a link that is opened elsewhere finds neither.
 func (s *Server) newAsked(w way, organization, email string) asked {
 	return asked{
-		State: rand.Text(), Verifier: rand.Text() + rand.Text(), Way: w, Organization: organization, Email: email, At: s.now().UnixMilli(),
+		ID: rand.Text(), State: rand.Text(), Verifier: rand.Text() + rand.Text(), Way: w, Organization: organization, Email: email, At: s.now().UnixMilli(),
 	}
 }
 
@@ -264,16 +278,19 @@ func dropCookie(c echo.Context, name string) {
 
 // remember puts what an answer left open into the progress: the intermediate
 // session token, which may be the same as before, and what is still wanted.
-func (p *progress) remember(now time.Time, answer *stytch.AuthenticateResponse, switching bool) {
+func (p *progress) remember(now time.Time, answer *stytch.AuthenticateResponse, switching bool, since time.Time) {
 	until := answer.IntermediateSessionExpiresAt
 	if limit := now.Add(provenTime); until.IsZero() || until.After(limit) {
 		until = limit
 	}
 	o, m := answer.Organization, answer.Member
 	p.Proven = &proven{
-		Token: answer.IntermediateSessionToken.Reveal(), Until: until.UnixMilli(),
+		ID: rand.Text(), Token: answer.IntermediateSessionToken.Reveal(), Until: until.UnixMilli(),
 		OrganizationID: o.OrganizationID, OrganizationName: o.OrganizationName, Slug: o.OrganizationSlug,
 		MemberID: m.MemberID, Email: m.EmailAddress, Switch: switching,
+	}
+	if !since.IsZero() {
+		p.Proven.Since = since.UnixMilli()
 	}
 	if answer.PrimaryRequired != nil {
 		p.Proven.Ways = append([]string{}, answer.PrimaryRequired.AllowedAuthMethods...)

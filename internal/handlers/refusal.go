@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -41,8 +42,9 @@ type refusal struct {
 	outcome audit.Outcome
 	detail  string
 	http    audit.HTTP
-	guess   bool // it may have been an attempt to find out a secret
-	restart bool // what was proven so far is worth nothing any more
+	guess   bool   // it may have been an attempt to find out a secret
+	restart bool   // what was proven so far is worth nothing any more
+	request string // the upstream's request id, for the record
 	err     error
 }
 
@@ -132,7 +134,7 @@ func (s *Server) wordRefusal(err error, w way) *refusal {
 		}
 		return no
 	}
-	no.http = audit.HTTP{Status: refused.Status, ErrorType: string(refused.Type)}
+	no.http, no.request = audit.HTTP{Status: refused.Status, ErrorType: string(refused.Type)}, refused.RequestID
 	no.failure = failure{status: http.StatusForbidden, upstreamRequestID: refused.RequestID}
 	switch {
 	case refused.Status >= http.StatusInternalServerError:
@@ -265,7 +267,7 @@ func newAttempt(c echo.Context, organization, email string) helpdesk.SignInAttem
 func (s *Server) recordRefusal(ctx context.Context, c echo.Context, t *try, organizationID string, no *refusal) {
 	a := newAttempt(c, t.expect.organization, t.expect.email)
 	a.OrganizationID, a.Outcome, a.HTTP, a.Detail = organizationID, no.outcome, no.http, no.detail
-	a.UpstreamRequestID, a.Action, a.Factors = no.failure.upstreamRequestID, t.failedAction(), []string{t.way.factorType()}
+	a.UpstreamRequestID, a.Action, a.Factors = cmp.Or(no.request, no.failure.upstreamRequestID), t.failedAction(), []string{t.way.factorType()}
 	if t.expect.memberID != "" {
 		a.MemberID, a.Email = t.expect.memberID, t.expect.email
 	}

@@ -270,8 +270,10 @@ func (s *Server) requireSession(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		a, v, err := s.identify(c, true)
 		if err != nil {
-			if st, ok := s.once.recall(s.requestKey(c)); ok {
-				return s.take(c, st) // the second click on what ended this session
+			if key := s.requestKey(c); key != "" {
+				if st, ok := s.once.recall(key); ok {
+					return s.take(c, st) // the second click on what ended this session
+				}
 			}
 			return err
 		}

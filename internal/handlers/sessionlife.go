@@ -12,11 +12,19 @@ import (
 // sessionEnds says when a session ends for good: by its age here, or with the
 // upstream's own, whichever is first. No activity moves that.
 func (s *Server) sessionEnds(a *actor, v sessionCookie) time.Time {
-	end := v.IssuedAt.Add(s.config.SessionMax)
+	end := s.began(a, v).Add(s.config.SessionMax)
 	if a.Session.ExpiresAt.Before(end) {
 		end = a.Session.ExpiresAt
 	}
 	return end
+}
+
+// began is when the sign-in began that the session is of: another application's before it came here.
+func (s *Server) began(a *actor, v sessionCookie) time.Time {
+	if v.Shared && a.Session.StartedAt.Before(v.IssuedAt) {
+		return a.Session.StartedAt
+	}
+	return v.IssuedAt
 }
 
 // sessionLife is what is left of the session, for its page.

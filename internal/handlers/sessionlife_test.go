@@ -324,10 +324,44 @@ func TestRefusedSharedSessionsAreThrottled(t *testing.T) {
 	t.Parallel()
 	s := shared(t, "stytch_session")
 	for i := range 100 {
-		s.browser().has("stytch_session", fmt.Sprintf("made-up-token-made-up-token-made-up-%06d", i)).get("/account").wantStatus(http.StatusSeeOther)
+		s.browser().has("stytch_session", fmt.Sprintf("made-up-token-made-up-token-made-up-%06d", i)).get("/account")
 	}
 	if n := len(s.calls("sessions.authenticate")); n > 40 {
 		t.Errorf("%d calls", n)
+	}
+	b := s.browser().has("stytch_session", s.open("ada@acme.example", nil).Token)
+	b.get("/account").wantStatus(http.StatusTooManyRequests)
+	s.clock.add(time.Minute)
+	b.wantSignedIn("ada@acme.example")
+	// Whoever was taken before stays in, whatever comes from the same address.
+	s.clock.add(61 * time.Second)
+	for i := range 100 {
+		s.browser().has("stytch_session", fmt.Sprintf("made-up-token-made-up-token-made-up-%07d", i)).get("/account")
+	}
+	b.wantSignedIn("ada@acme.example")
+}
+
+// Whatever leads in is ended, also without a cookie of the console's own.
+func TestSignOutWithoutACookieOfOurs(t *testing.T) {
+	t.Parallel()
+	s := shared(t, "stytch_session")
+	o := s.open("ada@acme.example", nil)
+	b := s.browser().has("stytch_session", o.Token)
+	b.post("/logout", nil).wantStatus(http.StatusSeeOther)
+	b.get("/account").wantStatus(http.StatusSeeOther)
+	// What is made up is not kept.
+	var before, after int
+	count := func(n *int) {
+		if err := s.db.Reader().QueryRowContext(t.Context(), "SELECT count(*) FROM ended_sessions").Scan(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	count(&before)
+	for i := range 10 {
+		s.browser().has("stytch_session", fmt.Sprintf("made-up-token-made-up-token-made-up-%06d", i)).post("/logout", nil)
+	}
+	if count(&after); after != before {
+		t.Errorf("%d sessions that never were are kept as ended", after-before)
 	}
 }
 
@@ -362,9 +396,7 @@ func TestSignOutEndsEverythingAtHand(t *testing.T) {
 	// Switched away from it: signing out of the other organization leads back into neither.
 	sam := s.someone("sam@partners.example")
 	b = s.browser().has("stytch_session", s.open(sam.Email, nil).Token)
-	if at := b.post("/account/organizations", url.Values{"organization_id": {s.someone("olga@globex.example").OrganizationID}}).Header.Get("Location"); at != "/" {
-		b.get("/account")
-	}
+	b.submitChoice(b.get("/account/organizations"), "/account/organizations", s.someone("olga@globex.example").OrganizationID).wantStatus(http.StatusSeeOther)
 	b.post("/logout", nil).wantStatus(http.StatusSeeOther)
 	b.get("/account").wantStatus(http.StatusSeeOther)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -67,14 +68,7 @@ func (s *Server) identifyShared(ctx context.Context, c echo.Context, v sessionCo
 		}
 		return nil, v, err
 	}
-	tried, _ := s.throttle.beginShared(c.RealIP())
-	if tried == nil {
-		return nil, v, errNoSession // too many that were none came from there
-	}
-	session, acting, err := s.authz.SharedSession(ctx, shared.acting, shared.sessionID, shared.expired)
-	if err == nil || !s.classify(err).toSignIn {
-		tried.giveBack(costFailure)
-	}
+	session, acting, err := s.askShared(ctx, c, shared, v.Shared)
 	if err != nil {
 		return nil, v, err
 	}
@@ -102,6 +96,26 @@ func (s *Server) identifyShared(ctx context.Context, c echo.Context, v sessionCo
 		}
 	}
 	return s.newActor(c, acting, session), v, nil
+}
+
+// errManyStrangers says that too many sessions that were none came from an address.
+var errManyStrangers = echo.NewHTTPError(http.StatusTooManyRequests, "Too many sessions that are none came from your network. Wait a minute, or sign in here.")
+
+// askShared asks the upstream about a session, at most so often for an address
+// where nothing speaks for it: known is a cookie of ours, which does.
+func (s *Server) askShared(ctx context.Context, c echo.Context, shared sharedSession, known bool) (*authz.Session, stytch.ActingSession, error) {
+	if known || s.authz.Knows(shared.acting, shared.sessionID) {
+		return s.authz.SharedSession(ctx, shared.acting, shared.sessionID, shared.expired)
+	}
+	tried, _ := s.throttle.beginShared(c.RealIP())
+	if tried == nil {
+		return nil, shared.acting, errManyStrangers
+	}
+	session, acting, err := s.authz.SharedSession(ctx, shared.acting, shared.sessionID, shared.expired)
+	if err == nil || !s.classify(err).toSignIn {
+		tried.giveBack(costFailure)
+	}
+	return session, acting, err
 }
 
 // acceptShared records that a session of another application came in here, once.

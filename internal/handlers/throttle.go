@@ -30,7 +30,9 @@ type throttle struct {
 	account      bucketTable
 	organization bucketTable
 	email        bucketTable // of one person in all organizations, where one password may serve in each
+	code         bucketTable // of one person's guesses at codes
 	mail         bucketTable
+	mailDay      bucketTable
 	shared       bucketTable // refused sessions of other applications, by address
 }
 
@@ -57,7 +59,7 @@ func newThrottle(now func() time.Time) *throttle {
 	return &throttle{
 		now: now, seed: maphash.MakeSeed(),
 		address: table(120, 60), account: table(40, 15), organization: table(600, 300),
-		email: table(80, 30), mail: table(10, 4), shared: table(60, 30),
+		email: table(80, 30), code: table(40, 3), mail: table(10, 4), mailDay: table(100, 100./(24*60)), shared: table(60, 30),
 	}
 }
 
@@ -69,14 +71,26 @@ type attempt struct {
 
 // begin lets an attempt through, or says how long to wait.
 func (t *throttle) begin(ip, organization, email string) (*attempt, time.Duration) {
-	return t.start(ip, organization, email, false)
+	return t.spend(t.limits(ip, organization, email))
 }
 
 // beginMail is begin for what sends a mail or a text message: nobody's mailbox
 // is filled from here, however many organizations are named. It always costs
 // what a failure does.
 func (t *throttle) beginMail(ip, organization, to string) (*attempt, time.Duration) {
-	return t.start(ip, organization, to, true)
+	to = strings.ToLower(to)
+	return t.spend(append(t.limits(ip, organization, to), limit{&t.mail, to}, limit{&t.mailDay, to}))
+}
+
+// beginAddress is begin for what names no account.
+func (t *throttle) beginAddress(ip string) (*attempt, time.Duration) {
+	return t.spend([]limit{{&t.address, helpdesk.Network(ip)}})
+}
+
+// beginGuess is begin for a code that no member's lock stands behind: some
+// ninety wrong ones an hour.
+func (t *throttle) beginGuess(ip, organization, email string) (*attempt, time.Duration) {
+	return t.spend(append(t.limits(ip, organization, email), limit{&t.code, strings.ToLower(email)}))
 }
 
 // beginShared is begin for asking about a session that another application is
@@ -85,16 +99,13 @@ func (t *throttle) beginShared(ip string) (*attempt, time.Duration) {
 	return t.spend([]limit{{&t.shared, helpdesk.Network(ip)}})
 }
 
-func (t *throttle) start(ip, organization, email string, mail bool) (*attempt, time.Duration) {
+func (t *throttle) limits(ip, organization, email string) []limit {
 	organization, email = strings.ToLower(organization), strings.ToLower(email)
 	limits := []limit{{&t.address, helpdesk.Network(ip)}, {&t.account, organization + "\x00" + email}, {&t.organization, organization}}
 	if email != "" {
 		limits = append(limits, limit{&t.email, email})
 	}
-	if mail {
-		limits = append(limits, limit{&t.mail, email})
-	}
-	return t.spend(limits)
+	return limits
 }
 
 // limit is one bucket that an attempt is paid from.

@@ -164,7 +164,7 @@ func TestSignInByLink(t *testing.T) {
 	}
 	// Used up, and its address opened again.
 	b2 := s.browser()
-	b2.follow(m.URL).wantStatus(http.StatusForbidden).wantAlert("not asked for in this browser")
+	b2.then(b2.follow(m.URL)).wantStatus(http.StatusForbidden).wantAlert("not asked for in this browser")
 	ev := s.events(who.OrganizationID, audit.ActionSignIn)[0]
 	if ev.Outcome != audit.OutcomeSucceeded || !slices.Equal(ev.Actor.AuthFactors, []string{"magic_link"}) || ev.Actor.Email != who.Email {
 		t.Errorf("recorded %+v", ev)
@@ -210,7 +210,7 @@ func TestLinksAreBoundToTheBrowser(t *testing.T) {
 		return ""
 	}
 	ada, hiro := of("ada@acme.example"), of("hiro@acme.example")
-	mine.follow(ada).wantStatus(http.StatusForbidden).wantAlert("not asked for in this browser")
+	mine.then(mine.follow(ada)).wantStatus(http.StatusForbidden).wantAlert("not asked for in this browser")
 	// With the state taken out it may be an invitation, but it proves nothing here.
 	u, _ := url.Parse(ada)
 	q := u.Query()
@@ -249,7 +249,7 @@ func TestLandingsNobodyAskedFor(t *testing.T) {
 	for _, kind := range []string{"sso", "oauth", "discovery_oauth", "discovery"} {
 		for _, state := range []string{"", "&state=MADEUPMADEUPMADEUPMADEUPMA"} {
 			b := s.browser()
-			resp := b.get("/authenticate?stytch_token_type=" + kind + "&token=canary-token-" + kind + state)
+			resp := b.then(b.get("/authenticate?stytch_token_type=" + kind + "&token=canary-token-" + kind + state))
 			resp.wantStatus(http.StatusForbidden).wantAlert("not asked for in this browser")
 			if strings.Contains(resp.body, "canary-token") || len(b.cookies) != 0 {
 				t.Errorf("%s: something of it was kept", kind)
@@ -260,7 +260,8 @@ func TestLandingsNobodyAskedFor(t *testing.T) {
 		"token=x", "stytch_token_type=sso", "stytch_token_type=nothing&token=x", "stytch_token_type=multi_tenant_magic_links&token=x&token=y",
 		"stytch_token_type=multi_tenant_magic_links&token=" + strings.Repeat("x", 600), "error=access_denied",
 	} {
-		s.browser().get("/authenticate?" + bad).wantStatus(http.StatusBadRequest).wantAlert("not a link the console can use")
+		b := s.browser()
+		b.then(b.get("/authenticate?" + bad)).wantStatus(http.StatusBadRequest).wantAlert("not a link the console can use")
 	}
 	if strings.Contains(s.logs.String(), "canary-token") || strings.Contains(s.logs.String(), "MADEUP") {
 		t.Error("a query is in the log")
@@ -368,10 +369,19 @@ func TestFindMyOrganization(t *testing.T) {
 // submitChoice presses the button of one organization.
 func (b *browser) submitChoice(page *answer, action, organizationID string) *answer {
 	b.s.t.Helper()
-	if page.doc().Find("form[action='"+action+"'] input[name='organization_id'][value='"+organizationID+"']").Length() == 0 {
+	return b.post(action, b.choice(page, action, organizationID))
+}
+
+// choice is what the button of one organization posts.
+func (b *browser) choice(page *answer, action, organizationID string) url.Values {
+	b.s.t.Helper()
+	input := page.doc().Find("form[action='" + action + "'] input[name='organization_id'][value='" + organizationID + "']")
+	if input.Length() == 0 {
 		b.s.t.Fatalf("%s is no choice of %q", organizationID, page.text("main"))
 	}
-	return b.post(action, url.Values{"organization_id": {organizationID}})
+	form := url.Values{}
+	input.Closest("form").Find("input").Each(func(_ int, h *goquery.Selection) { form.Set(h.AttrOr("name", ""), h.AttrOr("value", "")) })
+	return form
 }
 
 // The organization that a form names is taken only if the proof reaches it.
@@ -380,12 +390,20 @@ func TestDiscoveryReachesNoOtherOrganization(t *testing.T) {
 	s := newSite(t)
 	b := s.browser()
 	page := b.then(b.post("/login/find/code", url.Values{"email": {"hiro@acme.example"}}))
-	b.submit(page, "/login/code/verify", url.Values{"code": {s.newest("discovery_code").Code}}).wantLocation("/login/organizations")
-	resp := b.post("/login/organizations", url.Values{"organization_id": {s.someone("olga@globex.example").OrganizationID}})
-	if resp.StatusCode < 400 {
-		t.Errorf("%d to %s", resp.StatusCode, resp.Header.Get("Location"))
+	page = b.then(b.submit(page, "/login/code/verify", url.Values{"code": {s.newest("discovery_code").Code}}))
+	form := b.choice(page, "/login/organizations", s.someone("hiro@acme.example").OrganizationID)
+	trees := len(s.events("", audit.ActionTreeCreate))
+	for _, id := range []string{s.someone("olga@globex.example").OrganizationID, "globex", "made-up", ""} {
+		form.Set("organization_id", id)
+		b.post("/login/organizations", form).wantStatus(http.StatusUnprocessableEntity)
 	}
 	b.wantSignedOut()
+	if n := len(s.events("", audit.ActionTreeCreate)); n != trees {
+		t.Errorf("%d logs were made in names that a form made up", n-trees)
+	}
+	if n := len(s.calls("discovery.intermediate_sessions.exchange")); n != 0 {
+		t.Errorf("%d exchanges", n)
+	}
 }
 
 func TestInvitedMemberFinishesTheInvitation(t *testing.T) {
@@ -608,7 +626,7 @@ func TestSwitchingKeepsTheAbsoluteEnd(t *testing.T) {
 	b.submit(page, "/login/code/verify", url.Values{"code": {s.newest("login_code").Code}})
 	before := b.left()
 	s.clock.add(20 * time.Minute)
-	b.post("/account/organizations", url.Values{"organization_id": {s.someone("olga@globex.example").OrganizationID}}).wantLocation("/")
+	b.submitChoice(b.get("/account/organizations"), "/account/organizations", s.someone("olga@globex.example").OrganizationID).wantLocation("/")
 	if after := b.left(); after.End > before.End-20*60 || after.End < before.End-21*60 {
 		t.Errorf("%d s are left after 20 minutes, were %d", after.End, before.End)
 	}
@@ -622,10 +640,18 @@ func TestDoubleClickOnSwitch(t *testing.T) {
 	page := b.then(b.post("/login/code", url.Values{"organization": {"acme"}, "email": {"sam@partners.example"}}))
 	b.submit(page, "/login/code/verify", url.Values{"code": {s.newest("login_code").Code}})
 	globex := s.someone("olga@globex.example").OrganizationID
+	form := b.choice(b.get("/account/organizations"), "/account/organizations", globex)
 	first, second := s.browser(), s.browser()
 	first.cookies, second.cookies = maps.Clone(b.cookies), maps.Clone(b.cookies)
-	first.post("/account/organizations", url.Values{"organization_id": {globex}}).wantLocation("/")
-	second.post("/account/organizations", url.Values{"organization_id": {globex}}).wantLocation("/")
+	first.post("/account/organizations", form).wantLocation("/")
+	// Who has a copy of the old cookie alone gets nothing of the new session.
+	for _, guess := range []url.Values{{}, {"organization_id": {globex}}, {"organization_id": {globex}, "once": {"x"}}} {
+		copied := s.browser()
+		copied.cookies = maps.Clone(b.cookies)
+		copied.post("/account/organizations", guess)
+		copied.get("/account").wantStatus(http.StatusSeeOther)
+	}
+	second.post("/account/organizations", form).wantLocation("/")
 	for _, one := range []*browser{first, second} {
 		if got := one.get("/account").wantStatus(http.StatusOK).text("main"); !strings.Contains(got, "Globex") {
 			t.Errorf("now in %q", got)
@@ -638,7 +664,7 @@ func TestDoubleClickOnSwitch(t *testing.T) {
 	s.clock.add(16 * time.Second)
 	late := s.browser()
 	late.cookies = maps.Clone(b.cookies)
-	late.post("/account/organizations", url.Values{"organization_id": {globex}}).wantStatus(http.StatusSeeOther)
+	late.post("/account/organizations", form).wantStatus(http.StatusSeeOther)
 	late.wantSignedOut()
 }
 
@@ -688,7 +714,7 @@ func TestForeignLandingsFillNoAudit(t *testing.T) {
 	for i := range 40 {
 		s.browser().get("/authenticate?stytch_token_type=sso&token=x", func(r *http.Request) {
 			r.Header.Set("X-Forwarded-For", fmt.Sprintf("2001:db8::%x", i+1))
-		}).wantStatus(http.StatusForbidden)
+		}).wantStatus(http.StatusSeeOther)
 	}
 	if n := len(s.events("", audit.ActionSignIn)); n < 1 || n > 10 {
 		t.Errorf("%d events of one network in a minute, want 10 at most", n)
