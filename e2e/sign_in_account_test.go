@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // Whoever acts as somebody else is told so on every page, and so is whoever reads the audit.
@@ -202,6 +203,46 @@ func TestChangeOwnPassword(t *testing.T) {
 	p = noor.get(noor.get("/account").href("Set a password")).wants(http.StatusOK)
 	noor.press(p, "Set password", map[string]string{"new_password": strong}).wants(http.StatusOK)
 	s.browser().signIn("acme", "noor@acme.example", strong).wants(http.StatusOK)
+}
+
+// Who has no second factor sets one up, is asked for it from then on, and stays signed in.
+func TestAddASecondFactor(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	luis := s.control.stranger("luis@acme.example")
+	b := s.asPerson(person{Organization: "acme", Email: luis.Email, Password: luis.Password})
+	account := b.get("/account").wants(http.StatusOK)
+	account.says("main", "Second factor", "You have none")
+	p := b.press(account, "Set up a second factor", nil).wants(http.StatusOK)
+	p.says("h1", "Set up a second factor")
+	p = b.press(p, "Use an authenticator app", nil).wants(http.StatusOK)
+	code := appCode(t, p.key(), time.Now())
+	p = b.press(p, "Confirm the app", map[string]string{"code": wrongCode(code)}).alert(http.StatusUnauthorized, "The code is wrong")
+	mark := s.control.mark()
+	kept := b.press(p, "Confirm the app", map[string]string{"code": code}).wants(http.StatusOK)
+	s.control.calls(mark, "totp.authenticate", 1)
+	kept.says("h1", "Recovery codes")
+	if n := kept.doc.Find("#codes li").Length(); n != len(s.control.factors(luis.MemberID).RecoveryCodes) || n == 0 {
+		t.Errorf("%d recovery codes are shown", n)
+	}
+	done := b.press(kept, "I have kept them", nil).wants(http.StatusOK)
+	done.says(`[role="status"]`, "Your second factor is set up")
+	done.says("main", "You have: ")
+	b.wantIn(luis.Email, "Acme Corporation", "password, authenticator app")
+	again, p := s.firstFactor(luis, "")
+	again.press(p, "Sign in", map[string]string{"code": s.control.factors(luis.MemberID).TOTPCode}).wants(http.StatusOK)
+	again.wantIn(luis.Email, "Acme Corporation", "password, authenticator app")
+	wantAudit(t, s.as("auditor"), "session.second_factor", luis.Email, "succeeded")
+
+	// Nobody sets one up for somebody else.
+	operator := s.browser()
+	operator.press(operator.arrive(s.control.impersonation(s.id("paula@acme.example"))), "Start impersonation", nil).wants(http.StatusOK)
+	if text := operator.get("/account").text("main"); strings.Contains(text, "Set up a second factor") {
+		t.Error("who impersonates is offered a second factor")
+	}
+	mark = s.control.mark()
+	operator.post("/account/second-factor", nil).wants(http.StatusForbidden)
+	s.control.calls(mark, "totp.create", 0)
 }
 
 // Who signs in again after the session has ended finds what was typed, where it was typed. Nobody else does.

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -25,7 +26,7 @@ func TestLinksAreOfOneBrowser(t *testing.T) {
 	own, evil := mine.askLink(s, victim, "/account"), theirs.askLink(s, attacker, "/account")
 	mark := s.control.mark()
 
-	mine.arrive(evil).alert(http.StatusForbidden, "This link was not asked for in this browser")
+	mine.arrive(evil).alert(http.StatusForbidden, "not asked for in this browser")
 	theirs.arrive(own).alert(http.StatusForbidden, "not asked for in this browser")
 	s.control.calls(mark, epLink, 0)
 	for name, mixed := range map[string]string{
@@ -253,20 +254,30 @@ func TestSecondFactorIsOfOnePerson(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	tom, sms := s.control.stranger("tom@northwind.test"), s.control.stranger("sms@northwind.test")
-	b, p := s.firstFactor(tom, "")
-	none := func(b *browser, path, code string) {
+	// A form of one page, with all that is hidden in it, sent to where it does not belong.
+	refused := func(b *browser, p *page, path string, more url.Values) {
 		t.Helper()
-		if p := b.post(path, url.Values{"code": {code}}); p.status < 400 || p.one(`main [role="alert"]`).Length() != 1 {
+		values := p.fields(p.doc.Find("main form").First(), nil)
+		maps.Copy(values, more)
+		mark := s.control.mark()
+		if p := b.post(path, values); p.status < 400 || p.one(`main [role="alert"]`).Length() != 1 {
 			t.Errorf("%s with what one has not: %d to %s", path, p.status, p.header.Get("Location"))
 		}
+		for _, e := range s.control.journal(mark, "") {
+			if e.Status < 300 && e.Method == http.MethodPost {
+				t.Errorf("%s with what one has not does something upstream: %s", path, e.Endpoint)
+			}
+		}
 	}
-	none(b, "/mfa/sms", "123456")
-	b.post("/mfa/sms/send", nil).alert(http.StatusForbidden, "not a second factor here")
-	b.post("/mfa/enroll/totp", nil).alert(http.StatusForbidden, "not a second factor here")
-	b.post("/mfa/enroll/sms", url.Values{"phone": {"+442079460958"}}).alert(http.StatusForbidden, "not a second factor here")
-	other, _ := s.firstFactor(sms, "")
-	none(other, "/mfa/totp", s.control.factors(tom.MemberID).TOTPCode)
-	none(other, "/mfa/recovery", s.control.factors(tom.MemberID).RecoveryCodes[0])
+	b, p := s.firstFactor(tom, "")
+	refused(b, p, "/mfa/sms", url.Values{"code": {"123456"}})
+	refused(b, p, "/mfa/sms/send", nil)
+	refused(b, p, "/mfa/enroll/totp", nil)
+	refused(b, p, "/mfa/enroll/sms", url.Values{"phone": {"+442079460958"}})
+	other, theirs := s.firstFactor(sms, "")
+	refused(other, theirs, "/mfa/totp", url.Values{"code": {s.control.factors(tom.MemberID).TOTPCode}})
+	refused(other, theirs, "/mfa/recovery", url.Values{"code": {s.control.factors(tom.MemberID).RecoveryCodes[0]}})
+	refused(other, p, "/mfa/totp", url.Values{"code": {s.control.factors(tom.MemberID).TOTPCode}})
 	other.wantOut()
 	b.press(p, "Sign in", map[string]string{"code": s.control.factors(tom.MemberID).TOTPCode}).wants(http.StatusOK)
 	b.wantIn(tom.Email, "Northwind", "password, authenticator app")

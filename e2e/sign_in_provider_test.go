@@ -43,7 +43,7 @@ func TestSingleSignOn(t *testing.T) {
 			}
 			s.control.calls(mark, epSSO, 1)
 			b.wantIn(c.email, c.name, c.factors)
-			s.browser().arrive(back).alert(http.StatusForbidden, "This sign-in was not asked for in this browser")
+			s.browser().arrive(back).alert(http.StatusForbidden, "not asked for in this browser")
 		})
 	}
 	row := wantAudit(t, s.as("auditor"), "session.sign_in", "sasha@acme.example", "succeeded")

@@ -30,6 +30,7 @@ func testScreensSigningIn(t *testing.T, c *chromium) {
 	tb := c.tab(t, s)
 	const hiro = "hiro@acme.example"
 	tb.screens([]screen{
+		{name: "landing-nothing", visit: at("/authenticate"), want: 200, says: "nothing to go on with"},
 		{name: "login-chosen", visit: at("/login?organization=acme"), want: 200, says: "Continue with Acme Okta"},
 		{name: "login-no-password", want: 200, says: "Break-glass account", visit: func(tb *tab) *network.Response {
 			answer := tb.open("/login?organization=initech")
@@ -76,7 +77,6 @@ func testScreensMails(t *testing.T, c *chromium) {
 		{name: "landing-refused", want: 403, says: "not asked for in this browser", visit: func(tb *tab) *network.Response {
 			return tb.open("/authenticate?stytch_token_type=sso&token=x&state=y")
 		}},
-		{name: "landing-nothing", visit: at("/authenticate"), want: 200},
 	})
 }
 
