@@ -237,16 +237,16 @@ func (s *Server) switchOrganization(c echo.Context) error {
 	a, id := s.actor(c), c.FormValue("organization_id")
 	cookie, _ := c.Get(keyCookie).(sessionCookie)
 	again := func(status int, n *templates.Notice) error { return s.renderSwitch(c, status, n) }
+	if a.Session.Impersonated() {
+		s.recordImpersonator(c, audit.ActionSwitch)
+		return again(http.StatusForbidden, &templates.Notice{Kind: templates.Bad, Title: "Not while impersonating", Text: "An impersonation is for one member of one organization."})
+	}
 	answer, err := s.stytch.DiscoverOrganizationsAs(c.Request().Context(), a.Acting)
 	if err != nil {
 		return err
 	}
 	if id == a.Session.OrganizationID || !listed(answer.DiscoveredOrganizations, id) {
 		return again(http.StatusUnprocessableEntity, &templates.Notice{Kind: templates.Bad, Title: "Choose another organization"})
-	}
-	if a.Session.Impersonated() {
-		s.recordImpersonator(c, audit.ActionSwitch)
-		return again(http.StatusForbidden, &templates.Notice{Kind: templates.Bad, Title: "Not while impersonating", Text: "An impersonation is for one member of one organization."})
 	}
 	p := s.readProgress(c)
 	p.Return, p.Proven = "", nil
