@@ -21,6 +21,8 @@ const (
 	ActionSignOut         Action = "session.sign_out"
 	ActionTreeCreate      Action = "audit.tree.create"
 	ActionKeyChange       Action = "audit.key.change"
+	ActionPurge           Action = "audit.purge"
+	ActionErase           Action = "audit.erase"
 	ActionStart           Action = "console.start"
 )
 
@@ -29,7 +31,7 @@ func Actions() []Action {
 	return []Action{
 		ActionDeletePassword, ActionRequireReset, ActionResetEmail, ActionRevokeSessions,
 		ActionSignIn, ActionSignInThrottled, ActionSignInMail, ActionFirstFactor, ActionSecondFactor, ActionSwitch, ActionSetPassword, ActionSignOut,
-		ActionTreeCreate, ActionKeyChange, ActionStart,
+		ActionTreeCreate, ActionKeyChange, ActionPurge, ActionErase, ActionStart,
 	}
 }
 
@@ -64,6 +66,10 @@ func (a Action) Label() string {
 		return "Audit log created"
 	case ActionKeyChange:
 		return "Audit key changed"
+	case ActionPurge:
+		return "Purge audit"
+	case ActionErase:
+		return "Erase a person"
 	case ActionStart:
 		return "Console started"
 	}

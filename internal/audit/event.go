@@ -28,6 +28,39 @@ type Event struct {
 	RequestID         string
 	Build             string
 	Schema            int
+
+	Purged *Purged // not nil: the rest was purged, and all there is are Seq, ID, OrganizationID and OperationID
+	Erased Erased  // which texts are empty because a person was erased
+}
+
+// Purged says why nothing is left of a record but its place in the tree. The
+// record's ID and OperationID are then a help to find it, and not proven.
+type Purged struct {
+	Time time.Time // when
+	Days int       // how old a record had to be
+	By   string    // id of the event that says so
+	Seq  int64     // and its place
+}
+
+// Erased are the texts of an event that were erased with a person.
+type Erased struct{ ActorEmail, TargetLabel, TargetEmail, SourceIP bool }
+
+func (e *Erased) add(s subject) {
+	switch s {
+	case subjectActorEmail:
+		e.ActorEmail = true
+	case subjectTargetLabel:
+		e.TargetLabel = true
+	case subjectTargetEmail:
+		e.TargetEmail = true
+	case subjectSourceIP:
+		e.SourceIP = true
+	}
+}
+
+func (e *Erased) has(s subject) bool {
+	return s == subjectActorEmail && e.ActorEmail || s == subjectTargetLabel && e.TargetLabel ||
+		s == subjectTargetEmail && e.TargetEmail || s == subjectSourceIP && e.SourceIP
 }
 
 // Actor is who did it.
@@ -41,7 +74,7 @@ type Actor struct {
 
 // Target is whom or what it was done to.
 type Target struct {
-	Type       string // "member", "organization", "audit_tree"
+	Type       string // "member", "organization", "audit_tree", "audit_records", "audit_key"
 	ID         string
 	Label      string // name; kept apart
 	Email      string // kept apart

@@ -47,8 +47,14 @@ func (l *Log) Event(ctx context.Context, organizationID, id string) (Event, Evid
 		if err != nil {
 			return err
 		}
+		if err := t.loadCoverFor(ctx, tx, rows, sides); err != nil {
+			return err
+		}
 		evidence = Evidence{Bytes: []byte(r.bytes.String), LeafIndex: r.seq, TreeSize: t.size, Checkpoint: t.note.String}
-		if ev, err = t.join(&r, sides); err == nil {
+		switch ev, err = t.join(&r, sides); {
+		case err == nil && ev.Purged != nil:
+			err = l.provePurged(ctx, tx, t, ev.Purged, &evidence)
+		case err == nil:
 			err = l.prove(ctx, tx, t, &evidence)
 		}
 		if tampered, ok := errors.AsType[*TamperedError](err); ok {
@@ -68,7 +74,10 @@ func (l *Log) Event(ctx context.Context, organizationID, id string) (Event, Evid
 // prove fills in the proof that the bytes are under the newest checkpoint, and checks it as a stranger would:
 // from bytes, proof and checkpoint alone.
 func (l *Log) prove(ctx context.Context, q queryer, t *tree, e *Evidence) error {
-	leaf := tlog.RecordHash(e.Bytes)
+	return l.proveLeaf(ctx, q, t, e, tlog.RecordHash(e.Bytes))
+}
+
+func (l *Log) proveLeaf(ctx context.Context, q queryer, t *tree, e *Evidence, leaf tlog.Hash) error {
 	e.LeafHash = leaf.String()
 	c, err := t.checkpoint(l.verifier)
 	if err != nil {

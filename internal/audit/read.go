@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // row is a row of audit_events: the bytes, and what is copied out of them.
@@ -92,7 +91,10 @@ func (t *tree) join(r *row, sides []sideRow) (Event, error) {
 		return Event{}, &TamperedError{Tree: t.organizationID, Seq: r.seq, ID: r.id, Problem: fmt.Sprintf(format, args...)}
 	}
 	if !r.bytes.Valid {
-		return bad("its bytes are gone")
+		return t.purged(r, sides)
+	}
+	if p := t.cover.purge(r.seq); p != nil {
+		return bad("it was purged by the record seq %d, and its bytes are here again", p.Seq)
 	}
 	parsed, err := parse([]byte(r.bytes.String))
 	if err != nil {
@@ -110,9 +112,14 @@ func (t *tree) join(r *row, sides []sideRow) (Event, error) {
 		switch {
 		case i < 0 || parsed.hashes[i] == "":
 			return bad("its bytes know of no text called %q", s.field)
-		case !s.salt.Valid || !s.text.Valid || !s.folded.Valid:
-			// Erasing a person will leave such rows, together with an event that says so.
+		case s.salt.Valid && s.text.Valid && s.folded.Valid:
+		case s.salt.Valid || s.text.Valid || s.folded.Valid:
+			return bad("the text %s is half gone", s.field)
+		case !t.cover.erased(&ev, subject(s.field)):
 			return bad("the text %s was erased, and no event says so", s.field)
+		default:
+			ev.Erased.add(subject(s.field))
+			continue
 		}
 		salt, err := hex.DecodeString(s.salt.String)
 		if err != nil || salted(salt, s.text.String) != parsed.hashes[i] {
@@ -124,7 +131,7 @@ func (t *tree) join(r *row, sides []sideRow) (Event, error) {
 		*ev.subjectText(subject(s.field)) = s.text.String
 	}
 	for i, name := range subjects() {
-		if parsed.hashes[i] != "" && *ev.subjectText(name) == "" {
+		if parsed.hashes[i] != "" && *ev.subjectText(name) == "" && !ev.Erased.has(name) {
 			return bad("the text %s is gone", name)
 		}
 	}
@@ -170,27 +177,7 @@ func (t *tree) readEvents(ctx context.Context, q queryer, where string, args ...
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	in := []any{t.number}
-	for _, r := range rows {
-		in = append(in, r.seq)
-	}
-	sides, err := querySides(ctx, q, `WHERE tree = ? AND seq IN (?`+strings.Repeat(`, ?`, len(rows)-1)+`)`, in...)
-	if err != nil {
-		return nil, err
-	}
-	bySeq := make(map[int64][]sideRow, len(rows))
-	for _, s := range sides {
-		bySeq[s.seq] = append(bySeq[s.seq], s)
-	}
-	events := make([]Event, 0, len(rows))
-	for _, r := range rows {
-		ev, err := t.join(&r, bySeq[r.seq])
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, ev)
-	}
-	return events, nil
+	return t.eventsOf(ctx, q, rows)
 }
 
 // snapshot runs fn on one consistent state of the store.

@@ -27,6 +27,7 @@ type tree struct {
 	note           sql.NullString // invalid: there is none
 	noteSize       sql.NullInt64
 	fresh          bool // made in this transaction and without a record yet
+	cover          *cover
 }
 
 const (

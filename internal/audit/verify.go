@@ -134,6 +134,9 @@ func (v *verification) tree(ctx context.Context, tx *sql.Tx, t *tree) error {
 	if err != nil {
 		return err
 	}
+	if err := t.loadCover(ctx, tx); err != nil {
+		return err
+	}
 	w := walk{v: v, t: t, tx: tx, seen: seen, fromSide: math.MinInt64, fromHash: math.MinInt64}
 	for from := int64(math.MinInt64); ; {
 		rows, err := queryRows(ctx, tx, `WHERE e.tree = ? AND e.seq >= ? ORDER BY e.seq LIMIT ?`, t.number, from, chunk)
@@ -247,7 +250,11 @@ func (w *walk) record(r *row) error {
 		return err
 	}
 	first := tlog.StoredHashIndex(0, want)
-	hashes := w.edge.add(tlog.RecordHash([]byte(r.bytes.String)))
+	leaf := tlog.RecordHash([]byte(r.bytes.String))
+	if ev.Purged != nil && len(w.kept) > 0 && w.kept[0].index == first && len(w.kept[0].hash) == tlog.HashSize {
+		leaf = tlog.Hash(w.kept[0].hash) // all there is; the hashes above it and the root hold it
+	}
+	hashes := w.edge.add(leaf)
 	for i, h := range hashes {
 		index := first + int64(i)
 		if len(w.kept) == 0 || w.kept[0].index > index {
