@@ -5,14 +5,13 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"orgconsole/internal/audit"
 	"orgconsole/internal/database"
+	"orgconsole/internal/database/databasetest"
 )
 
 const (
@@ -35,7 +34,7 @@ func (c *clock) Now() time.Time {
 
 // store is a store with a started log on it.
 type store struct {
-	path           string
+	*databasetest.Store
 	db             *database.DB
 	log            *audit.Log
 	signer, public string
@@ -65,12 +64,22 @@ func (l *logged) count() int {
 	return len(l.records)
 }
 
-func storeURL(path string) string { return (&url.URL{Scheme: "sqlite", Path: path}).String() }
+// onEach runs a test on a new store of each kind.
+func onEach(t *testing.T, test func(t *testing.T, s *store)) {
+	t.Helper()
+	databasetest.Each(t, func(t *testing.T, place *databasetest.Store) { test(t, newStoreAt(t, place)) })
+}
 
+// newStore is a store of the kind that is a file.
 func newStore(tb testing.TB) *store {
 	tb.Helper()
+	return newStoreAt(tb, databasetest.SQLite(tb))
+}
+
+func newStoreAt(tb testing.TB, place *databasetest.Store) *store {
+	tb.Helper()
 	s := &store{
-		path:  filepath.Join(tb.TempDir(), "console.db"),
+		Store: place,
 		clock: &clock{now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}, logged: new(logged),
 	}
 	var err error
@@ -84,18 +93,27 @@ func newStore(tb testing.TB) *store {
 	return s
 }
 
-// open opens the store's file, without starting the log.
+// open opens the store, without starting the log.
 func (s *store) open(tb testing.TB) {
 	tb.Helper()
+	s.db = s.Open(tb)
 	var err error
-	if s.db, err = database.Open(tb.Context(), storeURL(s.path)); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { s.db.Close() })
 	s.log, err = audit.New(s.db, s.signer, audit.Options{Now: s.clock.Now, Rand: rand.Reader, Build: "test", Logger: slog.New(s.logged)})
 	if err != nil {
 		tb.Fatal(err)
 	}
+}
+
+// tamper runs SQL on the store behind everybody's back.
+func (s *store) tamper(tb testing.TB, sqls ...string) {
+	tb.Helper()
+	s.Exec(tb, sqls...)
+}
+
+// copyTo copies the file of an SQLite store as a backup would be taken.
+func (s *store) copyTo(tb testing.TB, path string) {
+	tb.Helper()
+	s.Exec(tb, `VACUUM INTO '`+path+`'`)
 }
 
 func (s *store) record(tb testing.TB, ev audit.Event) audit.Event {

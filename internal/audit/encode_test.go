@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"orgconsole/internal/audit"
-	"orgconsole/internal/database"
+	"orgconsole/internal/database/databasetest"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -34,57 +34,55 @@ func (c *counting) Read(p []byte) (int, error) {
 // proof must be able to read them in ten years.
 func TestEventBytesAreThoseOfTheGoldenFile(t *testing.T) {
 	t.Parallel()
-	signer, public, err := audit.NewKey(&counting{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	db, err := database.Open(t.Context(), storeURL(filepath.Join(t.TempDir(), "console.db")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	now := func() time.Time { return time.Date(2026, 11, 23, 10, 0, 0, 123456789, time.FixedZone("", 3600)) }
-	log, err := audit.New(db, signer, audit.Options{Now: now, Rand: &counting{}, Build: "orgconsole 1.0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := log.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	var got bytes.Buffer
-	for n := range 2 {
-		ev, err := log.Record(t.Context(), deletion(acme, n))
+	databasetest.Each(t, func(t *testing.T, place *databasetest.Store) {
+		signer, public, err := audit.NewKey(&counting{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, evidence, err := log.Event(t.Context(), acme, ev.ID)
+		db := place.Open(t)
+		now := func() time.Time { return time.Date(2026, 11, 23, 10, 0, 0, 123456789, time.FixedZone("", 3600)) }
+		log, err := audit.New(db, signer, audit.Options{Now: now, Rand: &counting{}, Build: "orgconsole 1.0"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		got.Write(append(evidence.Bytes, '\n'))
-	}
-	if _, err := audit.Verify(t.Context(), db, public, audit.VerifyOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	golden := filepath.Join("testdata", "events.ndjson")
-	if *update {
-		if err := os.WriteFile(golden, got.Bytes(), 0o600); err != nil {
+		if err := log.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("bytes (-want +got):\n%s", diff)
-	}
-	for line := range bytes.Lines(want) {
-		var fields map[string]any
-		if err := json.Unmarshal(line, &fields); err != nil {
-			t.Errorf("%s: %v", line, err)
+		var got bytes.Buffer
+		for n := range 2 {
+			ev, err := log.Record(t.Context(), deletion(acme, n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, evidence, err := log.Event(t.Context(), acme, ev.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Write(append(evidence.Bytes, '\n'))
 		}
-	}
+		if _, err := audit.Verify(t.Context(), db, public, audit.VerifyOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		golden := filepath.Join("testdata", "events.ndjson")
+		if *update {
+			if err := os.WriteFile(golden, got.Bytes(), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), got.String()); diff != "" {
+			t.Errorf("bytes (-want +got):\n%s", diff)
+		}
+		for line := range bytes.Lines(want) {
+			var fields map[string]any
+			if err := json.Unmarshal(line, &fields); err != nil {
+				t.Errorf("%s: %v", line, err)
+			}
+		}
+	})
 }
 
 func TestParseAcceptsOneSpellingOnly(t *testing.T) {

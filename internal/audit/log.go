@@ -73,16 +73,15 @@ func New(db *database.DB, signer string, opts Options) (*Log, error) {
 // (ErrWrongKey). Then it records that the console started.
 func (l *Log) Start(ctx context.Context) error {
 	return l.db.Write(ctx, func(tx *sql.Tx) error {
-		trees, err := readTrees(ctx, tx)
-		if err != nil {
-			return err
-		}
-		if len(trees) == 0 {
-			system, err := l.createSystemTree(ctx, tx)
-			if err != nil {
+		trees, err := l.lockedTrees(ctx, tx)
+		if err == nil && len(trees) == 0 {
+			if err := l.createSystemTree(ctx, tx); err != nil {
 				return err
 			}
-			trees = []*tree{system}
+			trees, err = l.lockedTrees(ctx, tx) // another process may have made it first, and more
+		}
+		if err != nil {
+			return err
 		}
 		present := make(map[string]bool, len(trees))
 		for _, t := range trees {
@@ -99,46 +98,87 @@ func (l *Log) Start(ctx context.Context) error {
 	})
 }
 
-func (l *Log) createSystemTree(ctx context.Context, tx *sql.Tx) (*tree, error) {
-	// Without a single tree the store is new, or somebody emptied one table and left the others.
-	var found int
-	const left = `SELECT EXISTS (SELECT 1 FROM audit_events) + EXISTS (SELECT 1 FROM audit_subjects)
-		+ EXISTS (SELECT 1 FROM audit_hashes) + EXISTS (SELECT 1 FROM audit_checkpoints)`
-	if err := tx.QueryRowContext(ctx, left).Scan(&found); err != nil {
-		return nil, fmt.Errorf("look for records: %w", err)
+// lockedTrees returns all trees, and has no other process make one until the transaction ends.
+func (l *Log) lockedTrees(ctx context.Context, tx *sql.Tx) ([]*tree, error) {
+	err := l.lock(ctx, tx, "")
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil // and if there is one by now, it is not locked
 	}
-	if found > 0 {
-		return nil, &TamperedError{Seq: -1, Problem: "there are records, and no tree is left"}
+	if err != nil {
+		return nil, err
+	}
+	return readTrees(ctx, tx)
+}
+
+// lockedTree is readTree, and has no other process append to the tree until the transaction ends.
+func (l *Log) lockedTree(ctx context.Context, tx *sql.Tx, organizationID string) (*tree, error) {
+	if err := l.lock(ctx, tx, organizationID); err != nil {
+		return nil, err
+	}
+	return readTree(ctx, tx, organizationID)
+}
+
+func (l *Log) lock(ctx context.Context, tx *sql.Tx, organizationID string) error {
+	if err := l.db.Lock(ctx, tx, `SELECT tree FROM audit_trees WHERE organization_id = ?`, organizationID); err != nil {
+		return fmt.Errorf("lock head of tree: %w", err)
+	}
+	return nil
+}
+
+func (l *Log) createSystemTree(ctx context.Context, tx *sql.Tx) error {
+	// Without a single tree the store is new, or somebody emptied one table and left the others.
+	var left bool
+	const records = `SELECT NOT EXISTS (SELECT 1 FROM audit_trees) AND (EXISTS (SELECT 1 FROM audit_events) OR EXISTS (SELECT 1 FROM audit_subjects)
+		OR EXISTS (SELECT 1 FROM audit_hashes) OR EXISTS (SELECT 1 FROM audit_checkpoints))`
+	if err := tx.QueryRowContext(ctx, records).Scan(&left); err != nil {
+		return fmt.Errorf("look for records: %w", err)
+	}
+	if left {
+		return &TamperedError{Seq: -1, Problem: "there are records, and no tree is left"}
 	}
 	id := make([]byte, storeIDSize)
 	if _, err := io.ReadFull(l.rand, id); err != nil {
-		return nil, fmt.Errorf("make store id: %w", err)
+		return fmt.Errorf("make store id: %w", err)
 	}
-	return l.createTree(ctx, tx, "", originPrefix+hex.EncodeToString(id)+originSystem)
+	_, err := l.createTree(ctx, tx, "", originPrefix+hex.EncodeToString(id)+originSystem)
+	return err
 }
 
 func (l *Log) createOrganizationTree(ctx context.Context, tx *sql.Tx, organizationID string) (*tree, error) {
-	system, err := readTree(ctx, tx, "")
+	system, err := l.lockedTree(ctx, tx, "")
 	if err != nil {
 		return nil, err
+	}
+	// Until the lock was free another process may have made it.
+	if t, err := l.lockedTree(ctx, tx, organizationID); !errors.Is(err, sql.ErrNoRows) {
+		return t, err
 	}
 	origin := organizationOrigin(system.origin, organizationID)
 	// A tree that was dropped must not grow anew as if nothing had been.
 	if err := missingTree(ctx, tx, system, func(listed string) bool { return listed != origin }); err != nil {
 		return nil, err
 	}
-	return l.createTree(ctx, tx, organizationID, origin)
+	t, err := l.createTree(ctx, tx, organizationID, origin)
+	if err == nil && t == nil {
+		err = errors.New("create tree: it is there and cannot be read")
+	}
+	return t, err
 }
 
-// createTree makes an empty tree and lists it in the system tree, itself when it is that one.
+// createTree makes an empty tree and lists it in the system tree, itself when
+// it is that one. It returns nil when another process has made it meanwhile.
 func (l *Log) createTree(ctx context.Context, tx *sql.Tx, organizationID, origin string) (*tree, error) {
-	const insert = `INSERT INTO audit_trees (organization_id, origin, size, root) VALUES (?, ?, 0, ?)`
+	const insert = `INSERT INTO audit_trees (organization_id, origin, size, root) VALUES (?, ?, 0, ?) ON CONFLICT (organization_id) DO NOTHING`
 	empty, err := tlog.TreeHash(0, nil)
 	if err != nil {
 		return nil, fmt.Errorf("create tree: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, insert, organizationID, origin, empty.String()); err != nil {
+	res, err := tx.ExecContext(ctx, insert, organizationID, origin, empty.String())
+	if err != nil {
 		return nil, fmt.Errorf("create tree: %w", err)
+	}
+	if made, err := res.RowsAffected(); err != nil || made == 0 {
+		return nil, err
 	}
 	system, err := readTree(ctx, tx, "")
 	if err != nil {
@@ -208,7 +248,7 @@ func (l *Log) Append(ctx context.Context, tx *sql.Tx, ev Event) (Event, error) {
 		return Event{}, fmt.Errorf("append audit event: %s not in the catalogue: action %q, phase %q, outcome %q", problem, ev.Action, ev.Phase, ev.Outcome)
 	}
 	ev = cleaned(ev)
-	t, err := readTree(ctx, tx, ev.OrganizationID)
+	t, err := l.lockedTree(ctx, tx, ev.OrganizationID)
 	if errors.Is(err, sql.ErrNoRows) && ev.OrganizationID != "" {
 		t, err = l.createOrganizationTree(ctx, tx, ev.OrganizationID)
 	}

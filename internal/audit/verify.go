@@ -334,14 +334,14 @@ func (v *verification) strays(ctx context.Context, tx *sql.Tx) error {
 		}
 		if before-1 != after {
 			const stray = `SELECT EXISTS (SELECT 1 FROM audit_events WHERE tree > ? AND tree < ?)
-				+ EXISTS (SELECT 1 FROM audit_subjects WHERE tree > ? AND tree < ?)
-				+ EXISTS (SELECT 1 FROM audit_hashes WHERE tree > ? AND tree < ?)
-				+ EXISTS (SELECT 1 FROM audit_checkpoints WHERE tree > ? AND tree < ?)`
-			var found int
+				OR EXISTS (SELECT 1 FROM audit_subjects WHERE tree > ? AND tree < ?)
+				OR EXISTS (SELECT 1 FROM audit_hashes WHERE tree > ? AND tree < ?)
+				OR EXISTS (SELECT 1 FROM audit_checkpoints WHERE tree > ? AND tree < ?)`
+			var found bool
 			if err := tx.QueryRowContext(ctx, stray, after, before, after, before, after, before, after, before).Scan(&found); err != nil {
 				return fmt.Errorf("look for stray rows: %w", err)
 			}
-			if found > 0 {
+			if found {
 				return &TamperedError{Seq: -1, Problem: fmt.Sprintf("there are rows of a tree between number %d and %d that does not exist", after, before)}
 			}
 		}

@@ -1,45 +1,16 @@
 package audit_test
 
 import (
-	"database/sql"
+	"crypto/rand"
 	"errors"
-	"net/url"
-	"os"
-	"path/filepath"
+	"maps"
 	"strings"
 	"testing"
 
-	_ "modernc.org/sqlite" // the adversary's SQL shell
-
 	"orgconsole/internal/audit"
-	"orgconsole/internal/database"
 )
 
-// tamper runs SQL on the store's file, behind the back of everybody.
-func (s *store) tamper(tb testing.TB, sqls ...string) {
-	tb.Helper()
-	shell, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: s.path}).String())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer shell.Close()
-	for _, q := range sqls {
-		if _, err := shell.ExecContext(tb.Context(), q); err != nil {
-			tb.Fatalf("%s: %v", q, err)
-		}
-	}
-}
-
-// copyTo copies the store as a backup would be taken.
-func (s *store) copyTo(tb testing.TB, path string) {
-	tb.Helper()
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		tb.Fatal(err)
-	}
-	s.tamper(tb, `VACUUM INTO '`+path+`'`)
-}
-
-// adversary is what somebody with the store's file does, and what verification must say of it.
+// adversary is what somebody with the store and an SQL shell does, and what verification must say of it.
 type adversary struct {
 	sql  string
 	want string // part of the error
@@ -103,79 +74,108 @@ func adversaries() map[string]adversary {
 			DELETE FROM audit_checkpoints WHERE tree = 2; DELETE FROM audit_trees WHERE tree = 2`, acme + ", which is gone", 2},
 		"a tree's head gone":  {`DELETE FROM audit_trees WHERE tree = 3`, "which is gone", 3},
 		"a tree nobody lists": {`INSERT INTO audit_trees VALUES (4, 'x', 'x', 0, 'x')`, "missing", 0},
+		"rows of no tree":     {`INSERT INTO audit_hashes VALUES (9, 0, zeroblob(32))`, "does not exist", -1},
+		"all trees gone":      {`DELETE FROM audit_trees`, "gone", -1},
+		"a table gone":        {`DROP TABLE audit_subjects`, "damaged", -1},
+	}
+}
+
+// treeTwice copies a tree, once nothing keeps its columns unique any more.
+const treeTwice = `INSERT INTO audit_trees SELECT 4, organization_id, origin, size, root FROM audit_trees WHERE tree = 3;
+	INSERT INTO audit_events SELECT 4, seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events WHERE tree = 3;
+	INSERT INTO audit_subjects SELECT 4, seq, field, salt, text, folded FROM audit_subjects WHERE tree = 3;
+	INSERT INTO audit_hashes SELECT 4, idx, hash FROM audit_hashes WHERE tree = 3;
+	INSERT INTO audit_checkpoints SELECT 4, size, note FROM audit_checkpoints WHERE tree = 3`
+
+func sqliteAdversaries() map[string]adversary {
+	return map[string]adversary{
 		"a tree twice": {`CREATE TABLE t AS SELECT * FROM audit_trees; DROP TABLE audit_trees; ALTER TABLE t RENAME TO audit_trees;
-			CREATE TABLE e AS SELECT * FROM audit_events; DROP TABLE audit_events; ALTER TABLE e RENAME TO audit_events;
-			INSERT INTO audit_trees SELECT 4, organization_id, origin, size, root FROM audit_trees WHERE tree = 3;
-			INSERT INTO audit_events SELECT 4, seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events WHERE tree = 3;
-			INSERT INTO audit_subjects SELECT 4, seq, field, salt, text, folded FROM audit_subjects WHERE tree = 3;
-			INSERT INTO audit_hashes SELECT 4, idx, hash FROM audit_hashes WHERE tree = 3;
-			INSERT INTO audit_checkpoints SELECT 4, size, note FROM audit_checkpoints WHERE tree = 3`, "there twice", -1},
-		"rows of no tree": {`INSERT INTO audit_hashes VALUES (9, 0, zeroblob(32))`, "does not exist", -1},
-		"all trees gone":  {`DELETE FROM audit_trees`, "gone", -1},
-		"a table gone":    {`DROP TABLE audit_subjects`, "damaged", -1},
+			CREATE TABLE e AS SELECT * FROM audit_events; DROP TABLE audit_events; ALTER TABLE e RENAME TO audit_events; ` + treeTwice, "there twice", -1},
 		"an index that hides a row": {`PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX audit_events_by_operation ON audit_events (tree, operation_id, seq) WHERE operation_id <> ''operation-3'''
 			WHERE name = 'audit_events_by_operation'`, "damaged", -1},
 	}
 }
 
+func postgresAdversaries() map[string]adversary {
+	const one = ` WHERE tree = 2 AND seq = 7`
+	return map[string]adversary{
+		"a tree twice": {`ALTER TABLE audit_trees DROP CONSTRAINT audit_trees_organization_id_key, DROP CONSTRAINT audit_trees_origin_key;
+			ALTER TABLE audit_events DROP CONSTRAINT audit_events_id_key; ` + treeTwice, "there twice", -1},
+		"an index that hides a row": {`CREATE EXTENSION amcheck; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO console;
+			ALTER INDEX audit_events_by_operation RENAME TO honest;
+			CREATE INDEX audit_events_by_operation ON audit_events (tree, operation_id, seq) WHERE operation_id <> '' AND operation_id <> 'operation-3';
+			UPDATE pg_index SET indpred = (SELECT indpred FROM pg_index WHERE indexrelid = 'honest'::regclass) WHERE indexrelid = 'audit_events_by_operation'::regclass;
+			DROP INDEX honest`, "damaged", -1},
+		"a view that hides a row": {`ALTER TABLE audit_events RENAME TO all_events; CREATE VIEW audit_events AS SELECT * FROM all_events WHERE tree <> 2 OR seq <> 7;
+			GRANT SELECT ON audit_events TO console`, "missing", 7},
+		"a view that hides a row from the console alone": {`ALTER TABLE audit_events RENAME TO all_events;
+			CREATE VIEW audit_events AS SELECT * FROM all_events WHERE current_setting('application_name') = 'orgconsole'; GRANT SELECT ON audit_events TO console`, "damaged", -1},
+		"a policy that hides a row": {`ALTER TABLE audit_events ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+			CREATE POLICY p ON audit_events USING (tree <> 2 OR seq <> 7)`, "missing", 7},
+		"a policy that hides it from others": {`ALTER TABLE audit_events ENABLE ROW LEVEL SECURITY; CREATE POLICY p ON audit_events TO auditor USING (tree <> 2 OR seq <> 7)`, "damaged", -1},
+		"a table below that adds rows": {`CREATE TABLE more (LIKE audit_events) INHERITS (audit_events); INSERT INTO more SELECT * FROM audit_events` + one + `;
+			GRANT SELECT ON more TO console`, "does not belong", 7},
+		"another type":               {`ALTER TABLE audit_events ALTER COLUMN seq TYPE text`, "damaged", -1},
+		"another type that can pass": {`ALTER TABLE audit_hashes ALTER COLUMN hash TYPE text USING hash::text`, "hash", 0},
+	}
+}
+
 func TestVerifyFindsWhatAnAdversaryDid(t *testing.T) {
 	t.Parallel()
-	s := newStore(t)
-	var ids []string
-	for n := range 10 {
-		ids = append(ids, s.record(t, deletion(acme, n)).ID)
-	}
-	s.record(t, deletion(globex, 0))
-	template := filepath.Join(t.TempDir(), "template.db")
-	s.copyTo(t, template)
-	untouched := func(t *testing.T) *store {
-		t.Helper()
-		c := &store{path: filepath.Join(t.TempDir(), "console.db"), public: s.public}
-		data, err := os.ReadFile(template)
-		if err != nil {
-			t.Fatal(err)
+	onEach(t, func(t *testing.T, s *store) {
+		var ids []string
+		for n := range 10 {
+			ids = append(ids, s.record(t, deletion(acme, n)).ID)
 		}
-		if err := os.WriteFile(c.path, data, 0o600); err != nil {
-			t.Fatal(err)
+		s.record(t, deletion(globex, 0))
+		s.db.Close()
+		untouched := func(t *testing.T) *store {
+			t.Helper()
+			return &store{Store: s.Copy(t), public: s.public}
 		}
-		return c
-	}
-	t.Run("nothing", func(t *testing.T) {
-		t.Parallel()
-		if err := untouched(t).verifyFile(t, ""); err != nil {
-			t.Fatal(err)
-		}
-	})
-	t.Run("another key", func(t *testing.T) {
-		t.Parallel()
-		c := untouched(t)
-		_, c.public = mustKey(t)
-		c.tamper(t, `DELETE FROM audit_events`) // that, too, is for another time
-		if err := c.verifyFile(t, ""); !errors.Is(err, audit.ErrTampered) || !errors.Is(err, audit.ErrWrongKey) {
-			t.Fatalf("Verify: %v, want ErrTampered and ErrWrongKey", err)
-		}
-	})
-	for name, a := range adversaries() {
-		t.Run(name, func(t *testing.T) {
+		t.Run("nothing", func(t *testing.T) {
 			t.Parallel()
-			c := untouched(t)
-			c.tamper(t, a.sql)
-			err := c.verifyFile(t, "")
-			tampered, ok := errors.AsType[*audit.TamperedError](err)
-			if !ok || !errors.Is(err, audit.ErrTampered) {
-				t.Fatalf("Verify: %v, want a TamperedError", err)
-			}
-			if !strings.Contains(err.Error(), a.want) || tampered.Seq != a.seq {
-				t.Errorf("Verify: %v; want %q at seq %d", err, a.want, a.seq)
-			}
-			if a.seq == 7 && tampered.Tree != acme {
-				t.Errorf("Verify blames the tree %q, want %q", tampered.Tree, acme)
-			}
-			if tampered.ID != "" && tampered.Seq == 7 && !strings.HasPrefix(name, "swapped") && name != "column id" && !strings.HasPrefix(name, "removed") && tampered.ID != ids[7] {
-				t.Errorf("Verify blames id %s, want %s", tampered.ID, ids[7])
+			if err := untouched(t).verifyFile(t, ""); err != nil {
+				t.Fatal(err)
 			}
 		})
-	}
+		t.Run("another key", func(t *testing.T) {
+			t.Parallel()
+			c := untouched(t)
+			_, c.public = mustKey(t)
+			c.tamper(t, `DELETE FROM audit_events`) // that, too, is for another time
+			if err := c.verifyFile(t, ""); !errors.Is(err, audit.ErrTampered) || !errors.Is(err, audit.ErrWrongKey) {
+				t.Fatalf("Verify: %v, want ErrTampered and ErrWrongKey", err)
+			}
+		})
+		all := adversaries()
+		if s.Postgres {
+			maps.Copy(all, postgresAdversaries())
+		} else {
+			maps.Copy(all, sqliteAdversaries())
+		}
+		for name, a := range all {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				c := untouched(t)
+				c.tamper(t, a.sql)
+				err := c.verifyFile(t, "")
+				tampered, ok := errors.AsType[*audit.TamperedError](err)
+				if !ok || !errors.Is(err, audit.ErrTampered) {
+					t.Fatalf("Verify: %v, want a TamperedError", err)
+				}
+				if !strings.Contains(err.Error(), a.want) || tampered.Seq != a.seq {
+					t.Errorf("Verify: %v; want %q at seq %d", err, a.want, a.seq)
+				}
+				if a.seq == 7 && tampered.Tree != acme {
+					t.Errorf("Verify blames the tree %q, want %q", tampered.Tree, acme)
+				}
+				if tampered.ID != "" && tampered.Seq == 7 && !strings.HasPrefix(name, "swapped") && name != "column id" && !strings.HasPrefix(name, "removed") && tampered.ID != ids[7] {
+					t.Errorf("Verify blames id %s, want %s", tampered.ID, ids[7])
+				}
+			})
+		}
+	})
 }
 
 // Whoever took a copy of the store and let it go on has checkpoints with good signatures, of events that never were.
@@ -194,41 +194,43 @@ func TestVerifyFindsPartsOfAFork(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStore(t)
-			s.record(t, deletion(acme, 0))
-			fork := &store{path: filepath.Join(t.TempDir(), "fork.db"), signer: s.signer, clock: s.clock, logged: s.logged}
-			s.copyTo(t, fork.path)
-			fork.open(t)
-			s.record(t, deletion(acme, 1))
-			fork.record(t, deletion(acme, 1))
-			fork.record(t, deletion(globex, 0))
-			s.tamper(t, `ATTACH '`+fork.path+`' AS fork; `+c.sql)
-			err := s.verifyFile(t, "")
-			tampered, ok := errors.AsType[*audit.TamperedError](err)
-			if !ok || !strings.Contains(err.Error(), c.want) || tampered.Tree != c.tree {
-				t.Fatalf("Verify: %v; want %q of %s", err, c.want, c.tree)
-			}
-			// Nor is such a tree written to.
-			if _, err := s.log.Record(t.Context(), deletion(c.tree, 2)); name != "a whole tree" && !errors.Is(err, audit.ErrTampered) {
-				t.Errorf("Record: %v, want ErrTampered", err)
-			}
+			onEach(t, func(t *testing.T, s *store) {
+				s.record(t, deletion(acme, 0))
+				s.db.Close()
+				fork := &store{Store: s.Copy(t), signer: s.signer, clock: s.clock, logged: s.logged}
+				s.open(t)
+				fork.open(t)
+				s.record(t, deletion(acme, 1))
+				fork.record(t, deletion(acme, 1))
+				fork.record(t, deletion(globex, 0))
+				s.ExecBeside(t, fork.Store, c.sql)
+				err := s.verifyFile(t, "")
+				tampered, ok := errors.AsType[*audit.TamperedError](err)
+				if !ok || !strings.Contains(err.Error(), c.want) || tampered.Tree != c.tree {
+					t.Fatalf("Verify: %v; want %q of %s", err, c.want, c.tree)
+				}
+				// Nor is such a tree written to.
+				if _, err := s.log.Record(t.Context(), deletion(c.tree, 2)); name != "a whole tree" && !errors.Is(err, audit.ErrTampered) {
+					t.Errorf("Record: %v, want ErrTampered", err)
+				}
+			})
 		})
 	}
 }
 
 func mustKey(tb testing.TB) (signer, public string) {
 	tb.Helper()
-	s := newStore(tb)
-	return s.signer, s.public
-}
-
-// verifyFile verifies as the command does: offline, reading only.
-func (s *store) verifyFile(tb testing.TB, stateDir string) error {
-	tb.Helper()
-	db, err := database.OpenReadOnly(tb.Context(), storeURL(s.path))
+	signer, public, err := audit.NewKey(rand.Reader)
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return signer, public
+}
+
+// verifyFile verifies as the command does: reading only.
+func (s *store) verifyFile(tb testing.TB, stateDir string) error {
+	tb.Helper()
+	db := s.OpenReadOnly(tb)
 	defer db.Close()
 	report, err := audit.Verify(tb.Context(), db, s.public, audit.VerifyOptions{StateDir: stateDir})
 	if report.NotRemembered != nil {

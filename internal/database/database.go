@@ -31,8 +31,8 @@ type DB struct {
 // dialect is what the two kinds of store do differently.
 type dialect interface {
 	// Lock locks the rows that a SELECT finds until the end of a transaction of Write. What was read before may be out
-	// of date by then: read it, or read it again, after Lock. Where Write has the whole store for itself there is
-	// nothing to do.
+	// of date by then: read it, or read it again, after Lock. Where it finds none it returns sql.ErrNoRows, and a row
+	// that is found afterwards is not locked. Where Write has the whole store for itself it does not look.
 	Lock(ctx context.Context, tx *sql.Tx, query string, args ...any) error
 	// Now is the time by the clock that all processes on the store have in common.
 	Now() time.Time

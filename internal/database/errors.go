@@ -2,6 +2,7 @@ package database
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -50,7 +51,8 @@ func IsDamaged(err error) bool {
 	case pgUndefinedTable, pgUndefinedColumn, pgUndefinedFunction, pgDatatypeMismatch, pgDataCorrupted, pgIndexCorrupted:
 		return true
 	}
-	return false
+	// Our arguments have the types of our columns, so a column has another one. The driver has no error of its own for it.
+	return err != nil && strings.Contains(err.Error(), "failed to encode args[")
 }
 
 // brokenOff reports whether the store ended a transaction because of another one, and left no trace of it.

@@ -256,8 +256,14 @@ func checkPostgresSchema(ctx context.Context, db *sql.DB) error {
 type postgresDialect struct{ clock storeClock }
 
 func (*postgresDialect) Lock(ctx context.Context, tx *sql.Tx, query string, args ...any) error {
-	_, err := tx.ExecContext(ctx, query+` FOR UPDATE`, args...)
-	return err
+	res, err := tx.ExecContext(ctx, query+` FOR UPDATE`, args...)
+	if err != nil {
+		return err
+	}
+	if found, err := res.RowsAffected(); err != nil || found > 0 {
+		return err
+	}
+	return sql.ErrNoRows
 }
 
 func (d *postgresDialect) Now() time.Time { return d.clock.now() }

@@ -66,8 +66,7 @@ func startCluster() (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Not where TMPDIR says: a socket's path has at most 107 bytes, and the server's user has to get there.
-	dir, err := os.MkdirTemp("/tmp", "orgconsole-pg-")
+	dir, err := os.MkdirTemp(place(), "orgconsole-pg-")
 	if err != nil {
 		return nil, fmt.Errorf("make folder of the cluster: %w", err)
 	}
@@ -107,6 +106,17 @@ func startCluster() (*cluster, error) {
 		}
 	}
 	return c, nil
+}
+
+// place is where the cluster lies: in memory if there is room, as making databases is mostly writing. It is never where
+// TMPDIR says, since a socket's path has at most 107 bytes, and the server's user has to get there.
+func place() string {
+	const memory, room = "/dev/shm", 4 << 30
+	var stat syscall.Statfs_t
+	if err := syscall.Statfs(memory, &stat); err != nil || stat.Bavail*uint64(stat.Bsize) < room {
+		return "/tmp"
+	}
+	return memory
 }
 
 // findPostgres returns the folder of the server's programs.
