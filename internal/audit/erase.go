@@ -38,7 +38,7 @@ func (l *Log) Erase(ctx context.Context, tx *sql.Tx, organizationID string, e Er
 	if e.MemberID == "" || clean(e.MemberID, maxText) != e.MemberID {
 		return 0, errors.New("erase a person: a member id is required")
 	}
-	t, err := lockTree(ctx, tx, organizationID)
+	t, err := l.lockedTree(ctx, tx, organizationID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}

@@ -69,7 +69,7 @@ type purging struct {
 
 // chunk purges what it finds among the next records.
 func (p *purging) chunk(ctx context.Context, tx *sql.Tx, organizationID string) error {
-	t, err := lockTree(ctx, tx, organizationID)
+	t, err := p.log.lockedTree(ctx, tx, organizationID)
 	if err != nil {
 		return err
 	}
@@ -204,14 +204,6 @@ func (t *tree) drop(ctx context.Context, tx *sql.Tx, gone spans) error {
 		return fmt.Errorf("purge events: %d records instead of %d", dropped, gone.count())
 	}
 	return nil
-}
-
-// lockTree reads the head of a tree and keeps other transactions from changing the tree until the end of this one.
-func lockTree(ctx context.Context, tx *sql.Tx, organizationID string) (*tree, error) {
-	if _, err := tx.ExecContext(ctx, `UPDATE audit_trees SET size = size WHERE organization_id = ?`, organizationID); err != nil {
-		return nil, fmt.Errorf("lock head of tree: %w", err)
-	}
-	return readTree(ctx, tx, organizationID)
 }
 
 // eventsOf makes events of rows, in the same order.
