@@ -20,8 +20,8 @@ type checkpoint struct {
 
 func (c checkpoint) text() string { return fmt.Sprintf("%s\n%d\n%s\n", c.origin, c.size, c.root) }
 
-func (c checkpoint) sign(signer note.Signer) (string, error) {
-	signed, err := note.Sign(&note.Note{Text: c.text()}, signer)
+func (c checkpoint) sign(signers ...note.Signer) (string, error) {
+	signed, err := note.Sign(&note.Note{Text: c.text()}, signers...)
 	if err != nil {
 		return "", fmt.Errorf("sign checkpoint: %w", err)
 	}
@@ -41,6 +41,9 @@ func openCheckpoint(signed string, verifier note.Verifier) (checkpoint, error) {
 	}
 	if err != nil {
 		return checkpoint{}, fmt.Errorf("its signature does not fit its text: %w", err)
+	}
+	if name, hash, _ := firstSigner(signed); !isSignedFirst(signed, verifier) {
+		return checkpoint{}, fmt.Errorf("%w: it is signed by %s, to which the key given, %s, was changed", ErrWrongKey, keyID(name, hash), keyID(verifier.Name(), verifier.KeyHash()))
 	}
 	lines := strings.Split(n.Text, "\n")
 	if len(lines) != 4 || lines[3] != "" {

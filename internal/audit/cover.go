@@ -18,6 +18,7 @@ const targetRecords = "audit_records"
 type cover struct {
 	purged  []purgedSpan // in order
 	erasure []erasure
+	keys    []*keyChange
 }
 
 type purgedSpan struct {
@@ -57,6 +58,10 @@ func (t *tree) loadCover(ctx context.Context, q queryer) error {
 			typed, ok := parseSpans(ev.Detail)
 			if ok && ev.Target.Type == "member" && ev.Target.ID != "" {
 				c.erasure = append(c.erasure, erasure{seq: ev.Seq, member: ev.Target.ID, typed: typed})
+			}
+		default:
+			if k := parseKeyChange(&ev); k != nil {
+				c.keys = append(c.keys, k)
 			}
 		}
 	}

@@ -15,9 +15,9 @@ import (
 const erased = "member-test-1"
 
 // populated is a store whose records 2 and 3 were done to a person, 5 was done by them, and 6 and 7 are what somebody typed.
-func populated(tb testing.TB) *store {
+func populated(tb testing.TB, place maker) *store {
 	tb.Helper()
-	s := newStore(tb)
+	s := newStoreAt(tb, place(tb))
 	for n := range 5 {
 		s.record(tb, deletion(acme, n))
 	}
@@ -43,149 +43,162 @@ func (s *store) erase(tb testing.TB, organizationID string, e audit.Erasure) (n 
 
 func TestErase(t *testing.T) {
 	t.Parallel()
-	s := populated(t)
-	state := filepath.Join(t.TempDir(), "state")
-	if err := s.verifyFile(t, state); err != nil {
-		t.Fatal(err)
-	}
-	n, err := s.erase(t, acme, audit.Erasure{MemberID: erased, Email: " PERSON1@acme.example", Reason: "asked for in DPO-7"})
-	if err != nil || n != 8 {
-		t.Fatalf("Erase: %d, %v; want 8", n, err)
-	}
-	if err := s.verifyFile(t, state); err != nil {
-		t.Fatal(err)
-	}
-	page, err := s.log.List(t.Context(), acme, audit.Filter{}, "", 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	marks := map[int64]audit.Erased{}
-	for _, ev := range page.Events {
-		if ev.Erased != (audit.Erased{}) {
-			marks[ev.Seq] = ev.Erased
+	eachKind(t, func(t *testing.T, place maker) {
+		s := populated(t, place)
+		state := filepath.Join(t.TempDir(), "state")
+		if err := s.verifyFile(t, state); err != nil {
+			t.Fatal(err)
 		}
-	}
-	want := map[int64]audit.Erased{
-		2: {TargetLabel: true, TargetEmail: true}, 3: {TargetLabel: true, TargetEmail: true},
-		5: {ActorEmail: true, SourceIP: true}, 6: {ActorEmail: true, SourceIP: true},
-	}
-	if diff := cmp.Diff(want, marks); diff != "" {
-		t.Errorf("erased (-want +got):\n%s", diff)
-	}
-	ev := page.Events[0]
-	if ev.Action != audit.ActionErase || ev.Target != (audit.Target{Type: "member", ID: erased}) || ev.Count != 8 || ev.Detail != "6" || ev.Reason != "asked for in DPO-7" {
-		t.Errorf("the erasure is recorded as %+v", ev)
-	}
-	_, evidence, err := s.log.Event(t.Context(), acme, page.Events[len(page.Events)-3].ID)
-	if err != nil || !evidence.Verified {
-		t.Errorf("evidence of an erased record: %+v, %v", evidence, err)
-	}
-	var left int
-	const find = `SELECT count(*) FROM audit_subjects WHERE text LIKE '%person1@%' OR folded LIKE '%person1@%' OR text LIKE 'Person 1%' OR text = '192.0.2.9' AND seq = 6`
-	if err := s.db.Reader().QueryRowContext(t.Context(), find).Scan(&left); err != nil || left > 0 {
-		t.Errorf("%d texts are left, %v", left, err)
-	}
+		n, err := s.erase(t, acme, audit.Erasure{MemberID: erased, Email: " PERSON1@acme.example", Reason: "asked for in DPO-7"})
+		if err != nil || n != 8 {
+			t.Fatalf("Erase: %d, %v; want 8", n, err)
+		}
+		if err := s.verifyFile(t, state); err != nil {
+			t.Fatal(err)
+		}
+		page, err := s.log.List(t.Context(), acme, audit.Filter{}, "", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		marks := map[int64]audit.Erased{}
+		for _, ev := range page.Events {
+			if ev.Erased != (audit.Erased{}) {
+				marks[ev.Seq] = ev.Erased
+			}
+		}
+		want := map[int64]audit.Erased{
+			2: {TargetLabel: true, TargetEmail: true}, 3: {TargetLabel: true, TargetEmail: true},
+			5: {ActorEmail: true, SourceIP: true}, 6: {ActorEmail: true, SourceIP: true},
+		}
+		if diff := cmp.Diff(want, marks); diff != "" {
+			t.Errorf("erased (-want +got):\n%s", diff)
+		}
+		ev := page.Events[0]
+		if ev.Action != audit.ActionErase || ev.Target != (audit.Target{Type: "member", ID: erased}) || ev.Count != 8 || ev.Detail != "6" || ev.Reason != "asked for in DPO-7" {
+			t.Errorf("the erasure is recorded as %+v", ev)
+		}
+		_, evidence, err := s.log.Event(t.Context(), acme, page.Events[len(page.Events)-3].ID)
+		if err != nil || !evidence.Verified {
+			t.Errorf("evidence of an erased record: %+v, %v", evidence, err)
+		}
+		var left int
+		const find = `SELECT count(*) FROM audit_subjects WHERE text LIKE '%person1@%' OR folded LIKE '%person1@%' OR text LIKE 'Person 1%' OR text = '192.0.2.9' AND seq = 6`
+		if err := s.db.Reader().QueryRowContext(t.Context(), find).Scan(&left); err != nil || left > 0 {
+			t.Errorf("%d texts are left, %v", left, err)
+		}
 
-	// What comes after is another matter, and can be erased again.
-	s.record(t, deletion(acme, 2))
-	if n, err := s.erase(t, acme, audit.Erasure{MemberID: erased, Reason: "again"}); err != nil || n != 2 {
-		t.Errorf("Erase again: %d, %v; want 2", n, err)
-	}
-	for _, organization := range []string{acme, globex, ""} {
-		if n, err := s.erase(t, organization, audit.Erasure{MemberID: erased, Reason: "again"}); err != nil || n != 0 {
-			t.Errorf("Erase of nobody in %q: %d, %v", organization, n, err)
+		// What comes after is another matter, and can be erased again.
+		s.record(t, deletion(acme, 2))
+		if n, err := s.erase(t, acme, audit.Erasure{MemberID: erased, Reason: "again"}); err != nil || n != 2 {
+			t.Errorf("Erase again: %d, %v; want 2", n, err)
 		}
-	}
-	if err := s.verifyFile(t, state); err != nil {
-		t.Fatal(err)
-	}
-	// What was erased can be purged.
-	s.clock.later(1000 * day)
-	if got := s.purge(t, 90); got == 0 {
-		t.Error("nothing was purged")
-	}
-	if err := s.verifyFile(t, state); err != nil {
-		t.Fatal(err)
-	}
+		for _, organization := range []string{acme, globex, ""} {
+			if n, err := s.erase(t, organization, audit.Erasure{MemberID: erased, Reason: "again"}); err != nil || n != 0 {
+				t.Errorf("Erase of nobody in %q: %d, %v", organization, n, err)
+			}
+		}
+		if err := s.verifyFile(t, state); err != nil {
+			t.Fatal(err)
+		}
+		// What was erased can be purged.
+		s.clock.later(1000 * day)
+		if got := s.purge(t); got == 0 {
+			t.Error("nothing was purged")
+		}
+		if err := s.verifyFile(t, state); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 func TestEraseRefuses(t *testing.T) {
 	t.Parallel()
-	s := populated(t)
-	for _, reason := range []string{"person 1 \"ö%_\" asked for it", "mail from PERSON1@acme.example"} {
-		if _, err := s.erase(t, acme, audit.Erasure{MemberID: erased, Reason: reason}); !errors.Is(err, audit.ErrReasonNames) {
-			t.Errorf("Erase because %q: %v, want ErrReasonNames", reason, err)
+	eachKind(t, func(t *testing.T, place maker) {
+		s := populated(t, place)
+		for _, reason := range []string{"person 1 \"ö%_\" asked for it", "mail from PERSON1@acme.example"} {
+			if _, err := s.erase(t, acme, audit.Erasure{MemberID: erased, Reason: reason}); !errors.Is(err, audit.ErrReasonNames) {
+				t.Errorf("Erase because %q: %v, want ErrReasonNames", reason, err)
+			}
 		}
-	}
-	if _, err := s.erase(t, acme, audit.Erasure{Email: "person1@acme.example"}); err == nil {
-		t.Error("Erase of no member: nil")
-	}
-	s.tamper(t, `UPDATE audit_events SET target_id = '`+erased+`' WHERE tree = 2 AND seq = 0`)
-	if _, err := s.erase(t, acme, audit.Erasure{MemberID: erased, Reason: "asked for"}); !errors.Is(err, audit.ErrTampered) {
-		t.Errorf("Erase by a forged column: %v, want ErrTampered", err)
-	}
+		if _, err := s.erase(t, acme, audit.Erasure{Email: "person1@acme.example"}); err == nil {
+			t.Error("Erase of no member: nil")
+		}
+		s.tamper(t, `UPDATE audit_events SET target_id = '`+erased+`' WHERE tree = 2 AND seq = 0`)
+		if _, err := s.erase(t, acme, audit.Erasure{MemberID: erased, Reason: "asked for"}); !errors.Is(err, audit.ErrTampered) {
+			t.Errorf("Erase by a forged column: %v, want ErrTampered", err)
+		}
+	})
 }
 
 func TestEraseOfMoreThanFitsIntoOneEvent(t *testing.T) {
 	t.Parallel()
-	s := newStore(t)
-	err := s.log.Write(t.Context(), func(tx *sql.Tx) error {
-		for n := range 400 {
-			ev := audit.Event{OrganizationID: acme, Action: audit.ActionSignIn, Phase: audit.PhaseInfo}
-			ev.Actor.Email = []string{"a@acme.example", "b@acme.example"}[n%2]
-			if _, err := s.log.Append(t.Context(), tx, ev); err != nil {
-				return err
+	eachKind(t, func(t *testing.T, place maker) {
+		s := newStoreAt(t, place(t))
+		err := s.log.Write(t.Context(), func(tx *sql.Tx) error {
+			for n := range 400 {
+				ev := audit.Event{OrganizationID: acme, Action: audit.ActionSignIn, Phase: audit.PhaseInfo}
+				ev.Actor.Email = []string{"a@acme.example", "b@acme.example"}[n%2]
+				if _, err := s.log.Append(t.Context(), tx, ev); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return nil
+		if n, err := s.erase(t, acme, audit.Erasure{MemberID: erased, Email: "a@acme.example", Reason: "asked for"}); err != nil || n != 200 {
+			t.Errorf("Erase: %d, %v; want 200", n, err)
+		}
+		if report := s.verify(t); report.Events < 2+400+2 {
+			t.Errorf("%d events", report.Events)
+		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n, err := s.erase(t, acme, audit.Erasure{MemberID: erased, Email: "a@acme.example", Reason: "asked for"}); err != nil || n != 200 {
-		t.Errorf("Erase: %d, %v; want 200", n, err)
-	}
-	if report := s.verify(t); report.Events < 2+400+2 {
-		t.Errorf("%d events", report.Events)
-	}
 }
 
 func TestVerifyFindsWhatAnAdversaryErased(t *testing.T) {
 	t.Parallel()
-	const null = `UPDATE audit_subjects SET salt = NULL, text = NULL, folded = NULL WHERE tree = 2 AND `
-	for name, c := range map[string]struct {
-		sql  string
-		want string
-		seq  int64
-	}{
-		"another person":             {null + `seq = 1`, "no event says so", 1},
-		"another of the same record": {null + `seq = 2 AND field = 'source.ip'`, "no event says so", 2},
-		"what another one typed":     {null + `seq = 7`, "no event says so", 7},
-		"after the erasure":          {null + `seq = 9`, "no event says so", 9},
-		"half":                       {`UPDATE audit_subjects SET salt = NULL WHERE tree = 2 AND seq = 4 AND field = 'target.label'`, "half gone", 4},
-		"the row too":                {`DELETE FROM audit_subjects WHERE tree = 2 AND seq = 4`, "is gone", 4},
-		"the erasure's member, by column": {`UPDATE audit_events SET target_id = 'member-test-2' WHERE tree = 2 AND seq = 8; ` + null + `seq = 4 AND field LIKE 'target%'`,
-			"no event says so", 2},
-		"the erasure's member, in the bytes": {`UPDATE audit_events SET target_id = 'member-test-0', bytes = replace(bytes, 'member-test-1', 'member-test-0') WHERE tree = 2 AND seq = 8; ` +
-			null + `seq IN (0, 1) AND field LIKE 'target%'`, "no event says so", 2},
-		"another text put there": {`UPDATE audit_subjects SET salt = '00', text = 'x', folded = 'x' WHERE tree = 2 AND seq = 2 AND field = 'target.email'`, "does not fit", 2},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := populated(t)
-			if _, err := s.erase(t, acme, audit.Erasure{MemberID: erased, Email: "person1@acme.example", Reason: "asked for"}); err != nil {
-				t.Fatal(err)
-			}
-			s.record(t, deletion(acme, 2))
-			if err := s.verifyFile(t, ""); err != nil {
-				t.Fatal(err)
-			}
-			s.tamper(t, c.sql)
-			err := s.verifyFile(t, "")
-			tampered, ok := errors.AsType[*audit.TamperedError](err)
-			if !ok || !strings.Contains(err.Error(), c.want) || tampered.Seq != c.seq {
-				t.Errorf("Verify: %v; want %q at seq %d", err, c.want, c.seq)
-			}
-		})
-	}
+	eachKind(t, func(t *testing.T, place maker) {
+		const null = `UPDATE audit_subjects SET salt = NULL, text = NULL, folded = NULL WHERE tree = 2 AND `
+		for name, c := range map[string]struct {
+			sql  string
+			want string
+			seq  int64
+		}{
+			"another person":             {null + `seq = 1`, "no event says so", 1},
+			"another of the same record": {null + `seq = 2 AND field = 'source.ip'`, "no event says so", 2},
+			"what another one typed":     {null + `seq = 7`, "no event says so", 7},
+			"after the erasure":          {null + `seq = 9`, "no event says so", 9},
+			"half":                       {`UPDATE audit_subjects SET salt = NULL WHERE tree = 2 AND seq = 4 AND field = 'target.label'`, "half gone", 4},
+			"the row too":                {`DELETE FROM audit_subjects WHERE tree = 2 AND seq = 4`, "is gone", 4},
+			"the erasure's member, by column": {
+				`UPDATE audit_events SET target_id = 'member-test-2' WHERE tree = 2 AND seq = 8; ` + null + `seq = 4 AND field LIKE 'target%'`,
+				"no event says so", 2,
+			},
+			"the erasure's member, in the bytes": {
+				`UPDATE audit_events SET target_id = 'member-test-0', bytes = replace(bytes, 'member-test-1', 'member-test-0') WHERE tree = 2 AND seq = 8; ` +
+					null + `seq IN (0, 1) AND field LIKE 'target%'`,
+				"no event says so", 2,
+			},
+			"another text put there": {`UPDATE audit_subjects SET salt = '00', text = 'x', folded = 'x' WHERE tree = 2 AND seq = 2 AND field = 'target.email'`, "does not fit", 2},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := populated(t, place)
+				if _, err := s.erase(t, acme, audit.Erasure{MemberID: erased, Email: "person1@acme.example", Reason: "asked for"}); err != nil {
+					t.Fatal(err)
+				}
+				s.record(t, deletion(acme, 2))
+				if err := s.verifyFile(t, ""); err != nil {
+					t.Fatal(err)
+				}
+				s.tamper(t, c.sql)
+				err := s.verifyFile(t, "")
+				tampered, ok := errors.AsType[*audit.TamperedError](err)
+				if !ok || !strings.Contains(err.Error(), c.want) || tampered.Seq != c.seq {
+					t.Errorf("Verify: %v; want %q at seq %d", err, c.want, c.seq)
+				}
+			})
+		}
+	})
 }

@@ -29,6 +29,10 @@ type Options struct {
 	Rand   io.Reader // safe for concurrent use, as crypto/rand's is
 	Build  string    // program and version, written into every event
 	Logger *slog.Logger
+
+	// OldKeys are keys that signed before, either half of each. A store that one of them signed is changed to the new
+	// key by Start if its private half is here.
+	OldKeys []string
 }
 
 // Log appends to the audit and reads it. It is safe for concurrent use, and
@@ -41,6 +45,10 @@ type Log struct {
 	rand     io.Reader
 	build    string
 	logger   *slog.Logger
+
+	public   string // half of the key
+	old      []oldKey
+	cosigner note.Signer // nil but for the change of keys
 }
 
 // New returns a log that signs with a private key as NewKey makes it. Call Start before anything else.
@@ -64,13 +72,21 @@ func New(db *database.DB, signer string, opts Options) (*Log, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &Log{db: db, signer: s, verifier: verifier, now: opts.Now, rand: opts.Rand, build: opts.Build, logger: logger}, nil
+	l := &Log{db: db, signer: s, verifier: verifier, now: opts.Now, rand: opts.Rand, build: opts.Build, logger: logger, public: public}
+	for _, key := range opts.OldKeys {
+		old, err := newOldKey(key)
+		if err != nil {
+			return nil, err
+		}
+		l.old = append(l.old, old)
+	}
+	return l, nil
 }
 
 // Start makes the system tree of a new store. On any other it holds the head
 // of every tree against its checkpoint and its newest hashes, and refuses to
 // start when they disagree (ErrTampered) or were signed by another key
-// (ErrWrongKey). Then it records that the console started.
+// (ErrWrongKey), unless that is one of Options.OldKeys. Then it records that the console started.
 func (l *Log) Start(ctx context.Context) error {
 	return l.db.Write(ctx, func(tx *sql.Tx) error {
 		trees, err := l.lockedTrees(ctx, tx)
@@ -81,6 +97,9 @@ func (l *Log) Start(ctx context.Context) error {
 			trees, err = l.lockedTrees(ctx, tx) // another process may have made it first, and more
 		}
 		if err != nil {
+			return err
+		}
+		if trees, err = l.takeOver(ctx, tx, trees); err != nil {
 			return err
 		}
 		present := make(map[string]bool, len(trees))
@@ -377,7 +396,7 @@ func (l *Log) advance(ctx context.Context, tx *sql.Tx, t *tree, head checkpoint)
 	if n, err := res.RowsAffected(); err != nil || n != 1 {
 		return errors.Join(fmt.Errorf("replace head: it is not the one of %d records any more", t.size), err)
 	}
-	signed, err := head.sign(l.signer)
+	signed, err := head.sign(l.signers()...)
 	if err != nil {
 		return err
 	}

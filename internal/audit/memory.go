@@ -26,12 +26,14 @@ func (m *memory) checkpointFile(origin string) string {
 }
 
 // storeFile is one for each store and key: where the key was made anew, too, nobody pretends it is the old log.
-func (m *memory) storeFile() string {
-	return filepath.Join(m.dir, fmt.Sprintf("store-%x.origin", sha256.Sum256([]byte(m.store+"\n"+m.text))))
+func (m *memory) storeFile(key string) string {
+	return filepath.Join(m.dir, fmt.Sprintf("store-%x.origin", sha256.Sum256([]byte(m.store+"\n"+key))))
 }
 
-// read returns the checkpoint remembered of a tree, or nil.
-func (m *memory) read(origin string) (*checkpoint, error) {
+// read returns the checkpoint remembered of a tree, or nil. One of an old key
+// counts if the tree has a change from that key after it.
+func (m *memory) read(t *tree) (*checkpoint, error) {
+	origin := t.origin
 	if m.dir == "" {
 		return nil, nil
 	}
@@ -44,6 +46,16 @@ func (m *memory) read(origin string) (*checkpoint, error) {
 		return nil, fmt.Errorf("read remembered checkpoint: %w", err)
 	}
 	c, err := openCheckpoint(string(signed), m.key)
+	if errors.Is(err, ErrWrongKey) {
+		for _, change := range t.cover.keys {
+			if old, oldErr := openCheckpoint(string(signed), change.from); oldErr == nil && old.size <= change.seq {
+				c, err = old, nil
+			}
+		}
+	}
+	if errors.Is(err, ErrWrongKey) {
+		return nil, t.tampered(err, "the last time this log was verified it had another key, and no record says that the key was changed since: %v. What is remembered is %s", err, file)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("remembered checkpoint %s: %w", file, err)
 	}
@@ -58,16 +70,22 @@ func (m *memory) checkStore(system *tree) error {
 	if m.dir == "" {
 		return nil
 	}
-	file := m.storeFile()
-	origin, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	keys := []string{m.text}
+	for _, change := range system.cover.keys {
+		keys = append(keys, change.old)
 	}
-	if err != nil {
-		return fmt.Errorf("read remembered store: %w", err)
-	}
-	if string(origin) != system.origin+"\n" {
-		return system.tampered(nil, "the store is another one (%s) than the last time it was verified here, with the same key. If it was replaced on purpose, remove %s", system.origin, file)
+	for _, key := range keys {
+		file := m.storeFile(key)
+		origin, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read remembered store: %w", err)
+		}
+		if string(origin) != system.origin+"\n" {
+			return system.tampered(nil, "the store is another one (%s) than the last time it was verified here, with the same key. If it was replaced on purpose, remove %s", system.origin, file)
+		}
 	}
 	return nil
 }
@@ -85,7 +103,7 @@ func (m *memory) write(trees []*tree) error {
 			return fmt.Errorf("remember checkpoint: %w", err)
 		}
 	}
-	if err := replaceFile(m.storeFile(), trees[0].origin+"\n"); err != nil {
+	if err := replaceFile(m.storeFile(m.text), trees[0].origin+"\n"); err != nil {
 		return fmt.Errorf("remember store: %w", err)
 	}
 	return nil

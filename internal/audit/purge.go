@@ -121,6 +121,7 @@ func (p *purging) choose(ctx context.Context, tx *sql.Tx, t *tree, rows []row) (
 		switch ev.Action {
 		case ActionPurge, ActionErase, ActionKeyChange, ActionTreeCreate:
 			continue
+		default:
 		}
 		if id := ev.OperationID; id != "" {
 			if _, known := over[id]; !known {

@@ -40,7 +40,8 @@ type TreeReport struct {
 	Root           string // base64
 }
 
-// Verify checks the whole audit of a store against a public key: every record,
+// Verify checks the whole audit of a store against a public key, or several
+// separated by commas of which one is the store's and the others were before: every record,
 // every column and text copied out of it, every stored hash, every checkpoint,
 // the list of trees, and that each tree continues the one that was seen the
 // time before. It reads one consistent state of the store and writes nothing
@@ -50,11 +51,11 @@ type TreeReport struct {
 // first bad record; a key that did not sign the log (ErrWrongKey) is one too.
 // Any other error means that it could not look.
 func Verify(ctx context.Context, db *database.DB, publicKey string, opts VerifyOptions) (Report, error) {
-	key, err := note.NewVerifier(publicKey)
+	keys, err := parseKeys(publicKey)
 	if err != nil {
-		return Report{}, errors.New("verify audit log: the public key is not one of an audit log")
+		return Report{}, fmt.Errorf("verify audit log: %w", err)
 	}
-	v := verification{key: key, memory: memory{dir: opts.StateDir, store: db.Name(), key: key, text: publicKey}}
+	v := verification{keys: keys, memory: memory{dir: opts.StateDir, store: db.Name()}, changes: make(map[string][]*keyChange)}
 	err = v.run(ctx, db)
 	// What was read of a store in motion proves nothing, neither good nor bad.
 	if moved := db.Stable(); moved != nil {
@@ -72,11 +73,14 @@ func Verify(ctx context.Context, db *database.DB, publicKey string, opts VerifyO
 
 // verification is one run of Verify.
 type verification struct {
-	key    note.Verifier
+	keys   []oldKey      // those given
+	key    note.Verifier // the one of them that signed the store
 	memory memory
 	trees  []*tree
 	listed []listedTree // what the system tree lists
 	report Report
+
+	changes map[string][]*keyChange // of each tree, by origin
 }
 
 // listedTree is an event of the system tree that lists a tree.
@@ -97,6 +101,9 @@ func (v *verification) run(ctx context.Context, db *database.DB) error {
 	}
 	if len(v.trees) == 0 || v.trees[0].organizationID != "" {
 		return &TamperedError{Seq: -1, Problem: "it is gone"}
+	}
+	if err := v.chooseKey(ctx, tx); err != nil {
+		return err
 	}
 	// With the wrong key there is nothing else to say.
 	for _, t := range v.trees {
@@ -130,11 +137,11 @@ func (v *verification) run(ctx context.Context, db *database.DB) error {
 
 // tree verifies one tree from its first record to its checkpoint.
 func (v *verification) tree(ctx context.Context, tx *sql.Tx, t *tree) error {
-	seen, err := v.memory.read(t.origin)
-	if err != nil {
+	if err := t.loadCover(ctx, tx); err != nil {
 		return err
 	}
-	if err := t.loadCover(ctx, tx); err != nil {
+	seen, err := v.memory.read(t)
+	if err != nil {
 		return err
 	}
 	w := walk{v: v, t: t, tx: tx, seen: seen, fromSide: math.MinInt64, fromHash: math.MinInt64}
@@ -154,6 +161,7 @@ func (v *verification) tree(ctx context.Context, tx *sql.Tx, t *tree) error {
 	if err := w.end(); err != nil {
 		return err
 	}
+	v.changes[t.origin] = w.changes
 	v.report.Events += t.size
 	v.report.Trees = append(v.report.Trees, TreeReport{OrganizationID: t.organizationID, Origin: t.origin, Size: t.size, Root: t.root})
 	return nil
@@ -169,6 +177,8 @@ type walk struct {
 	edge  edge
 	sides []sideRow // of this chunk, not yet claimed by an event
 	kept  []hashRow // of this chunk, not yet compared
+
+	changes []*keyChange // of all chunks
 
 	fromSide, fromHash int64
 }
@@ -249,6 +259,9 @@ func (w *walk) record(r *row) error {
 	if err != nil {
 		return err
 	}
+	if err := w.changeKey(&ev); err != nil {
+		return err
+	}
 	first := tlog.StoredHashIndex(0, want)
 	leaf := tlog.RecordHash([]byte(r.bytes.String))
 	if ev.Purged != nil && len(w.kept) > 0 && w.kept[0].index == first && len(w.kept[0].hash) == tlog.HashSize {
@@ -296,6 +309,8 @@ func (w *walk) end() error {
 		return w.bad(0, "", "it is missing: no tree is empty")
 	case w.edge.root().String() != t.root:
 		return w.bad(-1, "", "the records give root %s, its head has %s", w.edge.root(), t.root)
+	case err == nil && len(w.changes) > 0 && w.changes[len(w.changes)-1].new != w.v.memory.text:
+		return w.bad(-1, "", "its checkpoint is not signed by the key that was changed to last")
 	}
 	return err
 }
@@ -312,6 +327,9 @@ func (v *verification) list() error {
 	for _, l := range v.listed {
 		if present[l.origin] == nil {
 			return &TamperedError{Seq: l.seq, ID: l.id, Problem: "it lists the tree " + l.origin + ", which is gone or listed twice"}
+		}
+		if err := v.keyChanges(present[l.origin], l.seq); err != nil {
+			return err
 		}
 		delete(present, l.origin)
 	}
