@@ -65,6 +65,18 @@ type Throttle struct{ t *throttle }
 
 func NewThrottle(now func() time.Time) Throttle { return Throttle{newThrottle(now)} }
 
+// Guess is Try for a code that no member's lock stands behind, and always wrong.
+func (t Throttle) Guess(ip, organization, email string) time.Duration {
+	_, wait := t.t.beginGuess(ip, organization, email)
+	return wait
+}
+
+// Mail is Try for what sends a mail.
+func (t Throttle) Mail(ip, organization, to string) time.Duration {
+	_, wait := t.t.beginMail(ip, organization, to)
+	return wait
+}
+
 // Try makes one attempt and says how it ended, or how long it has to wait.
 func (t Throttle) Try(ip, organization, email string, success bool) time.Duration {
 	a, wait := t.t.begin(ip, organization, email)

@@ -555,3 +555,57 @@ func TestProofStaysWithOnePerson(t *testing.T) {
 	}
 	b.wantSignedIn("noor@acme.example")
 }
+
+// A form goes on with the sign-in its page spoke of, whatever another tab has begun since.
+func TestTwoTabsDoNotMix(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	tom, sms := s.someone("tom@northwind.test"), s.someone("sms@northwind.test")
+	b, toms := s.password(tom, "")
+	b.then(b.post("/login/password", loginForm(sms)))
+	b.submit(toms, "/mfa/totp", url.Values{"code": {s.facts(tom.MemberID).TOTPCode}}).wantStatus(http.StatusConflict).wantAlert("Another sign-in was begun")
+	if n := len(s.calls("totp.authenticate")); n != 0 {
+		t.Errorf("%d codes were tried for somebody else", n)
+	}
+	b.wantSignedOut()
+
+	b = s.browser()
+	prove := func(email string) *answer {
+		page := b.then(b.post("/login/find/code", url.Values{"email": {email}}))
+		return b.then(b.submit(page, "/login/code/verify", url.Values{"code": {s.newest("discovery_code").Code}}))
+	}
+	sams := prove("sam@partners.example")
+	prove("olga@globex.example")
+	b.submitChoice(sams, "/login/organizations", s.someone("olga@globex.example").OrganizationID).wantStatus(http.StatusConflict)
+	b.wantSignedOut()
+
+	// Codes are for the mail that their form was about: both tabs work.
+	b = s.browser()
+	first := b.then(b.post("/login/code", url.Values{"organization": {"acme"}, "email": {"hiro@acme.example"}}))
+	hiros := s.newest("login_code").Code
+	b.then(b.post("/login/code", url.Values{"organization": {"acme"}, "email": {"noor@acme.example"}}))
+	b.submit(first, "/login/code/verify", url.Values{"code": {hiros}}).wantLocation("/")
+	b.wantSignedIn("hiro@acme.example")
+}
+
+// A switch that needs a second factor ends when the sign-in before it would have ended.
+func TestSwitchWithASecondFactorKeepsTheEnd(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.browser()
+	page := b.then(b.post("/login/code", url.Values{"organization": {"acme"}, "email": {"sam@partners.example"}}))
+	b.submit(page, "/login/code/verify", url.Values{"code": {s.newest("login_code").Code}})
+	before := b.left()
+	s.clock.add(20 * time.Minute)
+	northwind := s.someone("tom@northwind.test").OrganizationID
+	page = b.then(b.submitChoice(b.get("/account/organizations"), "/account/organizations", northwind)).wantStatus(http.StatusOK)
+	page = b.then(b.submit(page, "/mfa/enroll/sms", url.Values{"phone": {"+44 20 7946 0958"}}))
+	delete(b.cookies, "console") // whoever finishes it without the session it began with gains nothing
+	b.submit(page, "/mfa/sms", url.Values{"code": {s.newest("sms_code").Code}}).wantLocation("/")
+	if after := b.left(); after.End > before.End-20*60 {
+		t.Errorf("%d s are left after 20 minutes, were %d", after.End, before.End)
+	}
+	if evs := s.events(northwind, audit.ActionSwitch); len(evs) != 1 || !slices.Contains(evs[0].Actor.AuthFactors, "otp") {
+		t.Errorf("recorded %+v", evs)
+	}
+}

@@ -400,3 +400,16 @@ func TestSignOutEndsEverythingAtHand(t *testing.T) {
 	b.post("/logout", nil).wantStatus(http.StatusSeeOther)
 	b.get("/account").wantStatus(http.StatusSeeOther)
 }
+
+// What another application began an hour ago is an hour old here.
+func TestSharedSessionIsAsOldAsItIs(t *testing.T) {
+	t.Parallel()
+	s := shared(t, "stytch_session")
+	o := s.open("ada@acme.example", map[string]any{"expires_in": "20h"})
+	s.clock.add(time.Hour)
+	b := s.browser().has("stytch_session", o.Token)
+	b.wantSignedIn("ada@acme.example")
+	if got := b.left(); got.End != 7*3600 {
+		t.Errorf("%d s are left, want 7 hours", got.End)
+	}
+}

@@ -146,3 +146,36 @@ func TestThrottledSignIn(t *testing.T) {
 	s.clock.add(time.Duration(seconds) * time.Second)
 	b.post("/login/password", wrong).wantStatus(http.StatusUnauthorized)
 }
+
+// Over a day few codes of one person are guessed and few mails fill one mailbox,
+// from however many networks and in however many organizations' names.
+func TestThrottleByTheHourAndTheDay(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		try   func(handlers.Throttle, int) time.Duration
+		hours int
+		most  int
+	}{
+		"codes in an hour": {func(th handlers.Throttle, i int) time.Duration {
+			return th.Guess(fmt.Sprintf("192.%d.%d.1", i/250, i%250), fmt.Sprintf("org-%d", i), "ada@acme.example")
+		}, 1, 120},
+		"mails in a day": {func(th handlers.Throttle, i int) time.Duration {
+			return th.Mail(fmt.Sprintf("192.%d.%d.1", i/250, i%250), fmt.Sprintf("org-%d", i), "Ada@acme.example")
+		}, 24, 110},
+	} {
+		c := newClock()
+		throttle := handlers.NewThrottle(c.Now)
+		passed := 0
+		for minute := range tt.hours * 60 {
+			for i := range 5 {
+				if tt.try(throttle, minute*5+i) == 0 {
+					passed++
+				}
+			}
+			c.add(time.Minute)
+		}
+		if passed > tt.most || passed < tt.most/2 {
+			t.Errorf("%s: %d passed, want at most %d", name, passed, tt.most)
+		}
+	}
+}
