@@ -358,7 +358,10 @@ func (c *storeClock) now() time.Time {
 func (c *storeClock) old() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Since(c.at) > clockAge
+	passed := time.Since(c.at)
+	// This host was set to another time, or slept, which its monotonic clock does not notice.
+	jumped := (time.Now().Round(0).Sub(c.at.Round(0)) - passed).Abs()
+	return passed > clockAge || jumped > time.Second
 }
 
 func (c *storeClock) set(ctx context.Context, q interface {

@@ -34,18 +34,18 @@ func (d *Desk) deletePassword(ctx context.Context, actor Actor, req Request) (*O
 
 	read, err := d.target(ctx, actor, req.TargetID, authz.MemberDeletePassword(), authz.SelfDeletePassword())
 	if err != nil {
-		return op, d.refuse(ctx, actor, op, nothingSent(classifyError(err)))
+		return d.refused(ctx, actor, op, nothingSent(classifyError(err)))
 	}
 	op.Target = personOf(read.Member)
 	if detail := stale(req, read.Member); detail != "" {
-		return op, d.refuse(ctx, actor, op, finding{
+		return d.refused(ctx, actor, op, finding{
 			outcome: audit.OutcomeCancelled, detail: detail, passwordAfter: read.Member.MemberPasswordID,
 		})
 	}
 
 	steps := d.askedSteps(actor, op)
 	if err := d.begin(ctx, actor, op, steps...); err != nil {
-		return nil, err
+		return d.orReplayed(ctx, actor, op, err)
 	}
 	f := finding{outcome: audit.OutcomeFailed, detail: DetailTooLate}
 	// A process that was stopped since its intent may have been settled by

@@ -116,51 +116,54 @@ func TestDeleteOutcomes(t *testing.T) {
 
 func TestNothingSentWhereNobodyListens(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	d.up.Close()
-	op := d.delete(d.request())
-	if op.Outcome != audit.OutcomeFailed || op.Detail != helpdesk.DetailNotSent {
-		t.Errorf("outcome %s/%s, want failed/not_sent", op.Outcome, op.Detail)
-	}
+	onEach(t, func(t *testing.T, d *desk) {
+		d.up.Close()
+		op := d.delete(d.request())
+		if op.Outcome != audit.OutcomeFailed || op.Detail != helpdesk.DetailNotSent {
+			t.Errorf("outcome %s/%s, want failed/not_sent", op.Outcome, op.Detail)
+		}
+	})
 }
 
 func TestDeleteCarriesActingSessionAfterIntent(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	req := d.request()
-	var seen []string
-	d.up.fault(epDelete, func(w http.ResponseWriter, _ *http.Request) {
-		seen = d.events(req.OperationID)
-		d.up.answer(w, epDelete)
+	onEach(t, func(t *testing.T, d *desk) {
+		req := d.request()
+		var seen []string
+		d.up.fault(epDelete, func(w http.ResponseWriter, _ *http.Request) {
+			seen = d.events(req.OperationID)
+			d.up.answer(w, epDelete)
+		})
+		d.delete(req)
+		if diff := cmp.Diff([]string{"intent"}, seen); diff != "" {
+			t.Errorf("recorded when the deletion arrived (-want +got):\n%s", diff)
+		}
+		h := d.up.header(epDelete)
+		if got := h.Get("X-Stytch-Member-Session"); got != "canary-session-token" {
+			t.Errorf("acting session header = %q", got)
+		}
+		if h.Get("Authorization") == "" {
+			t.Error("no project credentials")
+		}
+		if got := d.up.header(epMember).Get("X-Stytch-Member-Session"); got != "" {
+			t.Errorf("member get carried the acting session %q, which it does not take", got)
+		}
 	})
-	d.delete(req)
-	if diff := cmp.Diff([]string{"intent"}, seen); diff != "" {
-		t.Errorf("recorded when the deletion arrived (-want +got):\n%s", diff)
-	}
-	h := d.up.header(epDelete)
-	if got := h.Get("X-Stytch-Member-Session"); got != "canary-session-token" {
-		t.Errorf("acting session header = %q", got)
-	}
-	if h.Get("Authorization") == "" {
-		t.Error("no project credentials")
-	}
-	if got := d.up.header(epMember).Get("X-Stytch-Member-Session"); got != "" {
-		t.Errorf("member get carried the acting session %q, which it does not take", got)
-	}
 }
 
 func TestNoIntentNoCall(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	if err := d.db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := d.DeletePassword(t.Context(), d.actor(), d.request()); err == nil {
-		t.Error("a store that cannot be written is an error")
-	}
-	if got := d.up.count(epDelete); got != 0 {
-		t.Errorf("%d deletions sent without an intent on disk", got)
-	}
+	onEach(t, func(t *testing.T, d *desk) {
+		if err := d.db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.DeletePassword(t.Context(), d.actor(), d.request()); err == nil {
+			t.Error("a store that cannot be written is an error")
+		}
+		if got := d.up.count(epDelete); got != 0 {
+			t.Errorf("%d deletions sent without an intent on disk", got)
+		}
+	})
 }
 
 func TestNothingSentWhenTheMemberChanged(t *testing.T) {
@@ -203,95 +206,99 @@ func TestNothingSentWhenTheMemberChanged(t *testing.T) {
 
 func TestReplaySendsNothing(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	req := d.request()
-	first := d.delete(req)
-	d.up.setPassword(pwID) // even if it came back
-	again := d.delete(req)
-	if again.ID != first.ID || again.Outcome != first.Outcome || d.up.count(epDelete) != 1 {
-		t.Errorf("replay: %s %s, %d deletions sent; want the first's result and one", again.ID, again.Outcome, d.up.count(epDelete))
-	}
-	other := d.actor()
-	other.MemberID = otherID
-	if _, err := d.DeletePassword(t.Context(), other, req); !errors.Is(err, helpdesk.ErrNotFound) {
-		t.Errorf("another actor's replay: %v, want ErrNotFound", err)
-	}
-	req.TargetID = otherID
-	if _, err := d.DeletePassword(t.Context(), d.actor(), req); !errors.Is(err, helpdesk.ErrNotFound) {
-		t.Errorf("the same id for another target: %v, want ErrNotFound", err)
-	}
+	onEach(t, func(t *testing.T, d *desk) {
+		req := d.request()
+		first := d.delete(req)
+		d.up.setPassword(pwID) // even if it came back
+		again := d.delete(req)
+		if again.ID != first.ID || again.Outcome != first.Outcome || d.up.count(epDelete) != 1 {
+			t.Errorf("replay: %s %s, %d deletions sent; want the first's result and one", again.ID, again.Outcome, d.up.count(epDelete))
+		}
+		other := d.actor()
+		other.MemberID = otherID
+		if _, err := d.DeletePassword(t.Context(), other, req); !errors.Is(err, helpdesk.ErrNotFound) {
+			t.Errorf("another actor's replay: %v, want ErrNotFound", err)
+		}
+		req.TargetID = otherID
+		if _, err := d.DeletePassword(t.Context(), d.actor(), req); !errors.Is(err, helpdesk.ErrNotFound) {
+			t.Errorf("the same id for another target: %v, want ErrNotFound", err)
+		}
+	})
 }
 
 func TestTwoAtOnceSendOne(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	req := d.request()
-	entered, release := make(chan struct{}), make(chan struct{})
-	d.up.fault(epDelete, func(w http.ResponseWriter, _ *http.Request) {
-		close(entered)
-		<-release
-		d.up.answer(w, epDelete)
-	})
-	var wg sync.WaitGroup
-	ops := make([]*helpdesk.Operation, 5)
-	errs := make([]error, len(ops))
-	for i := range ops {
-		wg.Go(func() { ops[i], errs[i] = d.DeletePassword(t.Context(), d.actor(), req) })
-	}
-	<-entered
-	close(release)
-	wg.Wait()
-	for i, op := range ops {
-		if errs[i] != nil || op.Outcome != audit.OutcomeSucceeded {
-			t.Errorf("window %d: %+v, %v", i, op, errs[i])
+	onEach(t, func(t *testing.T, d *desk) {
+		req := d.request()
+		entered, release := make(chan struct{}), make(chan struct{})
+		d.up.fault(epDelete, func(w http.ResponseWriter, _ *http.Request) {
+			close(entered)
+			<-release
+			d.up.answer(w, epDelete)
+		})
+		var wg sync.WaitGroup
+		ops := make([]*helpdesk.Operation, 5)
+		errs := make([]error, len(ops))
+		for i := range ops {
+			wg.Go(func() { ops[i], errs[i] = d.DeletePassword(t.Context(), d.actor(), req) })
 		}
-	}
-	if got := d.up.count(epDelete); got != 1 {
-		t.Errorf("%d deletions sent, want 1", got)
-	}
+		<-entered
+		close(release)
+		wg.Wait()
+		for i, op := range ops {
+			if errs[i] != nil || op.Outcome != audit.OutcomeSucceeded {
+				t.Errorf("window %d: %+v, %v", i, op, errs[i])
+			}
+		}
+		if got := d.up.count(epDelete); got != 1 {
+			t.Errorf("%d deletions sent, want 1", got)
+		}
+	})
 }
 
 func TestInvalidRequestIsNotRecorded(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	for name, change := range map[string]func(*helpdesk.Request){
-		"reason": func(r *helpdesk.Request) { r.Reason = " \n" },
-		"ticket": func(r *helpdesk.Request) { r.Ticket = "HD-7 and more" },
-	} {
-		req := d.request()
-		change(&req)
-		_, err := d.DeletePassword(t.Context(), d.actor(), req)
-		var invalid *helpdesk.InvalidError
-		if !errors.As(err, &invalid) || invalid.Fields[name] == "" {
-			t.Errorf("%s: %v, want the field named", name, err)
+	onEach(t, func(t *testing.T, d *desk) {
+		for name, change := range map[string]func(*helpdesk.Request){
+			"reason": func(r *helpdesk.Request) { r.Reason = " \n" },
+			"ticket": func(r *helpdesk.Request) { r.Ticket = "HD-7 and more" },
+		} {
+			req := d.request()
+			change(&req)
+			_, err := d.DeletePassword(t.Context(), d.actor(), req)
+			var invalid *helpdesk.InvalidError
+			if !errors.As(err, &invalid) || invalid.Fields[name] == "" {
+				t.Errorf("%s: %v, want the field named", name, err)
+			}
+			if _, err := d.Operation(t.Context(), orgID, req.OperationID); !errors.Is(err, helpdesk.ErrNotFound) {
+				t.Errorf("%s: recorded (%v)", name, err)
+			}
 		}
-		if _, err := d.Operation(t.Context(), orgID, req.OperationID); !errors.Is(err, helpdesk.ErrNotFound) {
-			t.Errorf("%s: recorded (%v)", name, err)
+		if calls := d.up.order(); len(calls) != 0 {
+			t.Errorf("the upstream was asked: %v", calls)
 		}
-	}
-	if calls := d.up.order(); len(calls) != 0 {
-		t.Errorf("the upstream was asked: %v", calls)
-	}
+	})
 }
 
 // TestNothingIsSentLate stops the process for a minute once its intent is on
 // disk: by then another may have settled it.
 func TestNothingIsSentLate(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	req := d.request()
-	d.jump = func() time.Duration {
-		var n int
-		if err := d.db.Reader().QueryRowContext(context.Background(), `SELECT count(*) FROM operations`).Scan(&n); err != nil {
-			t.Error(err)
+	onEach(t, func(t *testing.T, d *desk) {
+		req := d.request()
+		d.jump = func() time.Duration {
+			var n int
+			if err := d.db.Reader().QueryRowContext(context.Background(), `SELECT count(*) FROM operations`).Scan(&n); err != nil {
+				t.Error(err)
+			}
+			return time.Duration(n) * time.Minute
 		}
-		return time.Duration(n) * time.Minute
-	}
-	op := d.delete(req)
-	if op.Outcome != audit.OutcomeFailed || op.Detail != helpdesk.DetailTooLate {
-		t.Errorf("outcome %s/%s, want failed/too_late", op.Outcome, op.Detail)
-	}
-	if got := d.up.count(epDelete); got != 0 {
-		t.Errorf("%d deletions sent, want none", got)
-	}
+		op := d.delete(req)
+		if op.Outcome != audit.OutcomeFailed || op.Detail != helpdesk.DetailTooLate {
+			t.Errorf("outcome %s/%s, want failed/too_late", op.Outcome, op.Detail)
+		}
+		if got := d.up.count(epDelete); got != 0 {
+			t.Errorf("%d deletions sent, want none", got)
+		}
+	})
 }

@@ -170,12 +170,30 @@ func (d *Desk) replayed(ctx context.Context, actor Actor, id string, action audi
 	return op, nil
 }
 
+// orReplayed returns what another process did under the same id at the same
+// time, when that is why an operation could not be recorded.
+func (d *Desk) orReplayed(ctx context.Context, actor Actor, op *Operation, err error) (*Operation, error) {
+	if !database.IsUnique(err) {
+		return nil, err
+	}
+	stored, readErr := d.replayed(ctx, actor, op.ID, op.Action, op.Target.MemberID)
+	if stored == nil {
+		return nil, errors.Join(err, readErr)
+	}
+	return stored, nil
+}
+
 // begin puts the intents on disk: the operation's own, and the rows of the
 // steps that wait for it. Nothing may be sent before it returned nil.
 func (d *Desk) begin(ctx context.Context, actor Actor, op *Operation, steps ...*Operation) error {
-	op.State, op.CreatedAt = StateIntent, d.now().UTC()
-	op.CallUntil = op.CreatedAt.Add(callTime)
 	err := d.db.Write(ctx, func(tx *sql.Tx) error {
+		op.State, op.CreatedAt = StateIntent, d.now().UTC()
+		op.CallUntil = op.CreatedAt.Add(callTime)
+		if op.RetryOf != "" {
+			if err := d.onlyRetry(ctx, tx, op); err != nil {
+				return err
+			}
+		}
 		if err := insertOperation(ctx, tx, op); err != nil {
 			return err
 		}
@@ -194,11 +212,27 @@ func (d *Desk) begin(ctx context.Context, actor Actor, op *Operation, steps ...*
 	return nil
 }
 
+// onlyRetry refuses a second attempt to repeat the same one, by whatever process.
+func (d *Desk) onlyRetry(ctx context.Context, tx *sql.Tx, op *Operation) error {
+	if err := d.db.Lock(ctx, tx, `SELECT id FROM operations WHERE id = ?`, op.RetryOf); err != nil {
+		return err
+	}
+	var other bool
+	const q = `SELECT EXISTS (SELECT 1 FROM operations WHERE organization_id = ? AND root_id = ? AND retry_of = ? AND id <> ?)`
+	if err := tx.QueryRowContext(ctx, q, op.OrganizationID, op.RootID, op.RetryOf, op.ID).Scan(&other); err != nil {
+		return err
+	}
+	if other {
+		return ErrNotRetryable
+	}
+	return nil
+}
+
 // beginStep turns a waiting step into an intent on disk.
 func (d *Desk) beginStep(ctx context.Context, actor Actor, op *Operation) error {
-	op.State, op.CallUntil = StateIntent, d.now().UTC().Add(callTime)
 	err := d.db.Write(ctx, func(tx *sql.Tx) error {
-		if err := updateOperation(ctx, tx, op); err != nil {
+		op.State, op.CallUntil = StateIntent, d.now().UTC().Add(callTime)
+		if err := beginOperation(ctx, tx, op); err != nil {
 			return err
 		}
 		_, err := d.audit.Append(ctx, tx, intentEvent(op, actor))
@@ -263,6 +297,14 @@ func (d *Desk) refuse(ctx context.Context, actor Actor, op *Operation, f finding
 		return fmt.Errorf("record refusal: %w", err)
 	}
 	return nil
+}
+
+// refused is refuse for an operation whose id was made with its form.
+func (d *Desk) refused(ctx context.Context, actor Actor, op *Operation, f finding) (*Operation, error) {
+	if err := d.refuse(ctx, actor, op, f); err != nil {
+		return d.orReplayed(ctx, actor, op, err)
+	}
+	return op, nil
 }
 
 // Refuse records a POST that was refused before anything was tried, because

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"orgconsole/internal/audit"
 	"orgconsole/internal/authz"
 	"orgconsole/internal/database"
+	"orgconsole/internal/database/databasetest"
 	"orgconsole/internal/helpdesk"
 	"orgconsole/internal/stytch"
 )
@@ -49,7 +49,13 @@ func (d *desk) pass(by time.Duration) {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	return openDesk(t, newUpstream(t), filepath.Join(t.TempDir(), "console.db"), newKey(t))
+	return openDesk(t, newUpstream(t), databasetest.SQLite(t), newKey(t))
+}
+
+// onEach runs a test on a new store of each kind.
+func onEach(t *testing.T, test func(t *testing.T, d *desk)) {
+	t.Helper()
+	databasetest.Each(t, func(t *testing.T, place *databasetest.Store) { test(t, openDesk(t, newUpstream(t), place, newKey(t))) })
 }
 
 func newKey(t *testing.T) string {
@@ -61,15 +67,12 @@ func newKey(t *testing.T) string {
 	return signer
 }
 
-func openDesk(t *testing.T, up *upstream, path, key string) *desk {
+func openDesk(t *testing.T, up *upstream, place *databasetest.Store, key string) *desk {
 	t.Helper()
 	d := &desk{t: t, up: up, clock: time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)}
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
+	d.db = place.Open(t)
 	var err error
-	if d.db, err = database.Open(t.Context(), "sqlite://"+path); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.db.Close() })
 	if d.log, err = audit.New(d.db, key, audit.Options{Now: d.now, Rand: rand.Reader, Build: "test", Logger: logger}); err != nil {
 		t.Fatal(err)
 	}
@@ -140,31 +143,32 @@ func (d *desk) events(id string) []string {
 
 func TestNoSecretIsStored(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	req := d.request()
-	req.SignOutEverywhere, req.SendResetEmail = true, true
-	d.delete(req)
-	if _, err := d.SignOut(t.Context(), d.actor(), d.now().Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	for _, q := range []string{
-		`SELECT record FROM operations`, `SELECT token_hash FROM ended_sessions`, `SELECT bytes FROM audit_events`, `SELECT text FROM audit_subjects`,
-	} {
-		rows, err := d.db.Reader().QueryContext(context.Background(), q)
-		if err != nil {
+	onEach(t, func(t *testing.T, d *desk) {
+		req := d.request()
+		req.SignOutEverywhere, req.SendResetEmail = true, true
+		d.delete(req)
+		if _, err := d.SignOut(t.Context(), d.actor(), d.now().Add(time.Hour)); err != nil {
 			t.Fatal(err)
 		}
-		for rows.Next() {
-			var s string
-			if err := rows.Scan(&s); err != nil {
+		for _, q := range []string{
+			`SELECT record FROM operations`, `SELECT token_hash FROM ended_sessions`, `SELECT bytes FROM audit_events`, `SELECT text FROM audit_subjects`,
+		} {
+			rows, err := d.db.Reader().QueryContext(context.Background(), q)
+			if err != nil {
 				t.Fatal(err)
 			}
-			if strings.Contains(s, "canary-session-token") || strings.Contains(s, "secret-test-1") {
-				t.Errorf("%s holds a secret: %s", q, s)
+			for rows.Next() {
+				var s string
+				if err := rows.Scan(&s); err != nil {
+					t.Fatal(err)
+				}
+				if strings.Contains(s, "canary-session-token") || strings.Contains(s, "secret-test-1") {
+					t.Errorf("%s holds a secret: %s", q, s)
+				}
+			}
+			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+				t.Fatal(err)
 			}
 		}
-		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	})
 }

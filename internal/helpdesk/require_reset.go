@@ -24,16 +24,16 @@ func (d *Desk) RequireReset(ctx context.Context, actor Actor, req Request) (*Ope
 		op := d.newOperation(actor, req, audit.ActionRequireReset)
 		read, err := d.target(ctx, actor, req.TargetID, authz.MemberDeletePassword(), authz.SelfDeletePassword())
 		if err != nil {
-			return op, d.refuse(ctx, actor, op, nothingSent(classifyError(err)))
+			return d.refused(ctx, actor, op, nothingSent(classifyError(err)))
 		}
 		op.Target = personOf(read.Member)
 		op.PasswordID = read.Member.MemberPasswordID
 		if read.Member.Status == "deleted" {
-			return op, d.refuse(ctx, actor, op, finding{outcome: audit.OutcomeCancelled, detail: DetailMemberGone})
+			return d.refused(ctx, actor, op, finding{outcome: audit.OutcomeCancelled, detail: DetailMemberGone})
 		}
 		steps := d.askedSteps(actor, op)
 		if err := d.begin(ctx, actor, op, steps...); err != nil {
-			return nil, err
+			return d.orReplayed(ctx, actor, op, err)
 		}
 		if d.call(ctx, actor, op, d.requireReset) {
 			d.runSteps(ctx, actor, op, steps)

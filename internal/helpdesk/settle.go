@@ -62,7 +62,11 @@ func (d *Desk) settle(ctx context.Context, op *Operation) error {
 	switch op.State {
 	case StateAsked:
 		asker := Actor{MemberID: op.Actor.MemberID, Email: op.Actor.Email}
-		return d.cancelStep(ctx, asker, op, DetailStopped, system(), audit.Source{})
+		err := d.cancelStep(ctx, asker, op, DetailStopped, system(), audit.Source{})
+		if errors.Is(err, errSettled) {
+			return nil // whoever asked has begun it after all
+		}
+		return err
 	case StateIntent:
 		// The console stopped, or could not write, between intent and outcome.
 		if err := d.conclude(ctx, op, finding{outcome: audit.OutcomeUnknown, detail: DetailNoAnswer}, system(), audit.Source{}); err != nil {

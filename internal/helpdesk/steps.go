@@ -41,6 +41,9 @@ func (d *Desk) runSteps(ctx context.Context, actor Actor, root *Operation, steps
 		}
 		if err := d.beginStep(ctx, actor, s); err != nil {
 			d.log.ErrorContext(ctx, "step not started", slog.String("operation", s.ID), slog.Any("error", err))
+			if stored, err := d.Operation(ctx, s.OrganizationID, s.ID); err == nil {
+				*s = *stored
+			}
 			continue
 		}
 		d.call(ctx, actor, s, d.stepCall(s.Action))
@@ -162,7 +165,7 @@ func (d *Desk) Retry(ctx context.Context, actor Actor, id, newID string) (*Opera
 		op.ID, op.RootID, op.RetryOf, op.Attempt = newID, prev.RootID, prev.ID, prev.Attempt+1
 		op.Actor, op.PasswordID = actor.person(), prev.PasswordID
 		if err := d.begin(ctx, actor, op); err != nil {
-			return nil, err
+			return d.orReplayed(ctx, actor, op, err)
 		}
 		d.call(ctx, actor, op, d.stepCall(op.Action))
 		return op, nil

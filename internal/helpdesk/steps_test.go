@@ -114,59 +114,61 @@ func TestSteps(t *testing.T) {
 // Two windows have two forms; the mail is still sent again only once.
 func TestRetryFromManyWindowsIsOneAttempt(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	d.up.fault(epMail, refuseWith(429, "too_many_requests"))
-	req := d.request()
-	req.SendResetEmail = true
-	mail := d.delete(req).Latest(audit.ActionResetEmail)
-	d.up.fault(epMail, nil)
-	var windows sync.WaitGroup
-	for range 8 {
-		windows.Go(func() {
-			if _, err := d.Retry(t.Context(), d.actor(), mail.ID, d.NewOperationID()); err != nil && !errors.Is(err, helpdesk.ErrNotRetryable) {
-				t.Errorf("Retry: %v", err)
-			}
-		})
-	}
-	windows.Wait()
-	if n := d.up.count(epMail); n != 2 {
-		t.Errorf("%d mails asked for, want 2: the one that failed and one more", n)
-	}
+	onEach(t, func(t *testing.T, d *desk) {
+		d.up.fault(epMail, refuseWith(429, "too_many_requests"))
+		req := d.request()
+		req.SendResetEmail = true
+		mail := d.delete(req).Latest(audit.ActionResetEmail)
+		d.up.fault(epMail, nil)
+		var windows sync.WaitGroup
+		for range 8 {
+			windows.Go(func() {
+				if _, err := d.Retry(t.Context(), d.actor(), mail.ID, d.NewOperationID()); err != nil && !errors.Is(err, helpdesk.ErrNotRetryable) {
+					t.Errorf("Retry: %v", err)
+				}
+			})
+		}
+		windows.Wait()
+		if n := d.up.count(epMail); n != 2 {
+			t.Errorf("%d mails asked for, want 2: the one that failed and one more", n)
+		}
+	})
 }
 
 func TestRetryRepeatsOneStepAlone(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t)
-	d.up.fault(epMail, refuseWith(429, "too_many_requests"))
-	req := d.request()
-	req.SignOutEverywhere, req.SendResetEmail = true, true
-	op := d.delete(req)
-	mail, out := op.Latest(audit.ActionResetEmail), op.Latest(audit.ActionRevokeSessions)
-	d.up.fault(epMail, nil)
+	onEach(t, func(t *testing.T, d *desk) {
+		d.up.fault(epMail, refuseWith(429, "too_many_requests"))
+		req := d.request()
+		req.SignOutEverywhere, req.SendResetEmail = true, true
+		op := d.delete(req)
+		mail, out := op.Latest(audit.ActionResetEmail), op.Latest(audit.ActionRevokeSessions)
+		d.up.fault(epMail, nil)
 
-	if _, err := d.Retry(t.Context(), d.actor(), out.ID, d.NewOperationID()); !errors.Is(err, helpdesk.ErrNotRetryable) {
-		t.Errorf("retry of what succeeded: %v, want ErrNotRetryable", err)
-	}
-	if _, err := d.Retry(t.Context(), d.actor(), op.ID, d.NewOperationID()); !errors.Is(err, helpdesk.ErrNotRetryable) {
-		t.Errorf("retry of the deletion: %v, want ErrNotRetryable", err)
-	}
-	newID := d.NewOperationID()
-	for range 2 { // the second is a double click
-		again, err := d.Retry(t.Context(), d.actor(), mail.ID, newID)
-		if err != nil || again.ID != newID || again.Attempt != 2 || again.Outcome != audit.OutcomeSucceeded {
-			t.Fatalf("Retry = %+v, %v", again, err)
+		if _, err := d.Retry(t.Context(), d.actor(), out.ID, d.NewOperationID()); !errors.Is(err, helpdesk.ErrNotRetryable) {
+			t.Errorf("retry of what succeeded: %v, want ErrNotRetryable", err)
 		}
-	}
-	if _, err := d.Retry(t.Context(), d.actor(), mail.ID, d.NewOperationID()); !errors.Is(err, helpdesk.ErrNotRetryable) {
-		t.Errorf("retry of an attempt that was repeated: %v, want ErrNotRetryable", err)
-	}
-	if d.up.count(epMail) != 2 || d.up.count(epRevoke) != 1 || d.up.count(epDelete) != 1 {
-		t.Errorf("sent %v", d.up.order())
-	}
-	stored, err := d.Operation(t.Context(), orgID, op.ID)
-	if err != nil || !stored.Latest(audit.ActionResetEmail).Done() {
-		t.Errorf("the operation's newest mail is %+v, %v", stored.Latest(audit.ActionResetEmail), err)
-	}
+		if _, err := d.Retry(t.Context(), d.actor(), op.ID, d.NewOperationID()); !errors.Is(err, helpdesk.ErrNotRetryable) {
+			t.Errorf("retry of the deletion: %v, want ErrNotRetryable", err)
+		}
+		newID := d.NewOperationID()
+		for range 2 { // the second is a double click
+			again, err := d.Retry(t.Context(), d.actor(), mail.ID, newID)
+			if err != nil || again.ID != newID || again.Attempt != 2 || again.Outcome != audit.OutcomeSucceeded {
+				t.Fatalf("Retry = %+v, %v", again, err)
+			}
+		}
+		if _, err := d.Retry(t.Context(), d.actor(), mail.ID, d.NewOperationID()); !errors.Is(err, helpdesk.ErrNotRetryable) {
+			t.Errorf("retry of an attempt that was repeated: %v, want ErrNotRetryable", err)
+		}
+		if d.up.count(epMail) != 2 || d.up.count(epRevoke) != 1 || d.up.count(epDelete) != 1 {
+			t.Errorf("sent %v", d.up.order())
+		}
+		stored, err := d.Operation(t.Context(), orgID, op.ID)
+		if err != nil || !stored.Latest(audit.ActionResetEmail).Done() {
+			t.Errorf("the operation's newest mail is %+v, %v", stored.Latest(audit.ActionResetEmail), err)
+		}
+	})
 }
 
 func TestRequireReset(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"orgconsole/internal/audit"
 )
 
-// errSettled says another worker made the operation final first.
-var errSettled = errors.New("already final")
+// errSettled says another worker made the operation final first, or began the step.
+var errSettled = errors.New("already settled or begun by another worker")
 
 func insertOperation(ctx context.Context, tx *sql.Tx, op *Operation) error {
 	record, err := json.Marshal(op)
@@ -31,13 +31,23 @@ func insertOperation(ctx context.Context, tx *sql.Tx, op *Operation) error {
 // updateOperation writes the operation unless it is final already, which is
 // how there is at most one final outcome whoever gets there first.
 func updateOperation(ctx context.Context, tx *sql.Tx, op *Operation) error {
+	return replaceOperation(ctx, tx, op, `state <> 'final'`)
+}
+
+// beginOperation writes a step that still waits for its turn. Where another
+// process began or cancelled it meanwhile, nothing may be sent for it.
+func beginOperation(ctx context.Context, tx *sql.Tx, op *Operation) error {
+	return replaceOperation(ctx, tx, op, `state = 'asked'`)
+}
+
+func replaceOperation(ctx context.Context, tx *sql.Tx, op *Operation, condition string) error {
 	record, err := json.Marshal(op)
 	if err != nil {
 		return fmt.Errorf("encode operation: %w", err)
 	}
 	const q = `UPDATE operations SET state = ?, outcome = ?, record = ?, called_until = ?, lease_owner = '', lease_until = 0
-		WHERE id = ? AND state <> 'final'`
-	res, err := tx.ExecContext(ctx, q, string(op.State), string(op.Outcome), string(record), op.CallUntil.UnixMilli(), op.ID)
+		WHERE id = ? AND `
+	res, err := tx.ExecContext(ctx, q+condition, string(op.State), string(op.Outcome), string(record), op.CallUntil.UnixMilli(), op.ID)
 	if err != nil {
 		return err
 	}
@@ -90,7 +100,7 @@ func (d *Desk) Operation(ctx context.Context, organizationID, id string) (*Opera
 // Unsettled returns the operations whose outcome nobody knows yet, newest first.
 func (d *Desk) Unsettled(ctx context.Context, organizationID string, limit int) ([]*Operation, error) {
 	// An intent still within its deadline is under way, not unknown.
-	const q = `SELECT record FROM operations WHERE organization_id = ?
+	const q = `SELECT record FROM operations WHERE organization_id = ? AND state <> 'final'
 		AND (state = 'unknown' OR (state = 'intent' AND called_until < ?)) ORDER BY created_at DESC LIMIT ?`
 	ops, err := scanOperations(d.db.Reader().QueryContext(ctx, q, organizationID, d.now().UnixMilli(), limit))
 	if err != nil {
@@ -116,25 +126,37 @@ func (d *Desk) LastDeletion(ctx context.Context, organizationID, memberID string
 // lease takes the next operation that waits to be settled, or returns nil. A
 // lease that was not given back (its holder died) may be taken over.
 func (d *Desk) lease(ctx context.Context) (*Operation, error) {
-	now := d.now()
 	var op *Operation
-	err := d.db.Write(ctx, func(tx *sql.Tx) error {
-		const q = `SELECT record FROM operations WHERE lease_until < ? AND called_until < ?
-			AND (state IN ('asked', 'intent') OR (state = 'unknown' AND action = ?))
-			ORDER BY called_until LIMIT 1`
-		ops, err := scanOperations(tx.QueryContext(ctx, q, now.UnixMilli(), now.UnixMilli(), string(audit.ActionDeletePassword)))
-		if err != nil || len(ops) == 0 {
-			return err
-		}
-		op = ops[0]
-		const take = `UPDATE operations SET lease_owner = ?, lease_until = ? WHERE id = ?`
-		_, err = tx.ExecContext(ctx, take, d.instance, now.Add(leaseTime).UnixMilli(), op.ID)
+	err := d.db.Write(ctx, func(tx *sql.Tx) (err error) {
+		op, err = d.takeLease(ctx, tx)
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("lease an unsettled operation: %w", err)
 	}
 	return op, nil
+}
+
+func (d *Desk) takeLease(ctx context.Context, tx *sql.Tx) (*Operation, error) {
+	now := d.now()
+	const waits = `lease_until < ? AND called_until < ? AND state <> 'final'
+		AND (state IN ('asked', 'intent') OR (state = 'unknown' AND action = ?))`
+	args := []any{now.UnixMilli(), now.UnixMilli(), string(audit.ActionDeletePassword)}
+	for {
+		ops, err := scanOperations(tx.QueryContext(ctx, `SELECT record FROM operations WHERE `+waits+` ORDER BY called_until LIMIT 1`, args...))
+		if err != nil || len(ops) == 0 {
+			return nil, err
+		}
+		take := append([]any{d.instance, now.Add(leaseTime).UnixMilli(), ops[0].ID}, args...)
+		res, err := tx.ExecContext(ctx, `UPDATE operations SET lease_owner = ?, lease_until = ? WHERE id = ? AND `+waits, take...)
+		if err != nil {
+			return nil, err
+		}
+		// None where another process took it, or settled it, since it was read.
+		if taken, err := res.RowsAffected(); err != nil || taken == 1 {
+			return ops[0], err
+		}
+	}
 }
 
 func (d *Desk) putBack(ctx context.Context, op *Operation, until time.Time) error {
