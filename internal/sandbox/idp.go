@@ -82,7 +82,7 @@ var (
 	idpBody = template.Must(template.New("idp").Parse(`<p>This page stands in for <strong>{{.Provider}}</strong>{{with .Organization}}, with which people sign in to <strong>{{.}}</strong>{{end}}. It asks for no password: say who you are.</p>
 <form method="post" action="{{.Action}}">
 {{with .People}}<label for="email">Person</label>
-<select id="email" name="email">
+<select id="email" name="email" autocomplete="off">
 {{range .}}<option value="{{.Email}}">{{.Label}}</option>
 {{end}}</select>
 {{end}}<label for="other">Another email address</label>
