@@ -17,7 +17,8 @@ type auditCmd struct {
 }
 
 type auditVerifyCmd struct {
-	DatabaseURL        string `setting:"CONSOLE_DATABASE_URL" placeholder:"URL" help:"Store. Unset: console.db in the state folder."`
+	DatabaseURL        string `setting:"CONSOLE_DATABASE_URL" placeholder:"URL" help:"Store. On PostgreSQL a role that may only read is enough. Unset: console.db in the state folder."`
+	DatabaseURLFile    string `setting:"CONSOLE_DATABASE_URL_FILE" placeholder:"PATH" help:"File that holds the address of the store."`
 	AuditPublicKey     string `setting:"CONSOLE_AUDIT_PUBLIC_KEY" placeholder:"KEY" help:"Public half of the key that signed the log. Unset: that of the audit key, else the one beside the store."`
 	AuditPublicKeyFile string `setting:"CONSOLE_AUDIT_PUBLIC_KEY_FILE" placeholder:"PATH" help:"File that holds the public half."`
 	AuditKey           string `setting:"CONSOLE_AUDIT_KEY" placeholder:"KEY" help:"Key that signed the log; the public half is enough."`
@@ -60,7 +61,7 @@ func (c auditVerifyCmd) Run(p *program) error {
 // load finds the store and the public key: the one given, that of the private key given, else the one beside the store.
 func (c auditVerifyCmd) load(getenv func(string) string) (store, public string, err error) {
 	var bad problems
-	store = databaseURL(&bad, c.DatabaseURL, getenv)
+	store = databaseURL(&bad, c.DatabaseURL, c.DatabaseURLFile, getenv)
 	public = secret(&bad, "CONSOLE_AUDIT_PUBLIC_KEY", c.AuditPublicKey, c.AuditPublicKeyFile)
 	signer := ""
 	if public == "" {

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"orgconsole/internal/audit"
+	"orgconsole/internal/database"
 )
 
 // Files beside an SQLite store whose keys nobody set.
@@ -58,6 +59,9 @@ func isAuditKey(text string) bool {
 // fillKeys gives a config the keys that nobody set: those that lie beside the store, made now if there are none.
 // The public half of the audit key is written beside the store whoever set it, so that `audit verify` needs no secret.
 func fillKeys(c *config, logger *slog.Logger) error {
+	if database.Shared(c.databaseURL) {
+		return nil // load has asked for both
+	}
 	folder, err := storeFolder(c.databaseURL)
 	if err != nil {
 		return err

@@ -92,7 +92,7 @@ func newConsole(ctx context.Context, cfg config, demo *handlers.Demo, logger *sl
 
 // newConsoleOn is the part of newConsole after which the store has to be closed.
 func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, cfg config, demo *handlers.Demo, logger *slog.Logger) (*console, error) {
-	log, err := audit.New(db, cfg.auditKey, audit.Options{Now: time.Now, Rand: rand.Reader, Build: buildName(), Logger: logger})
+	log, err := audit.New(db, cfg.auditKey, audit.Options{Now: db.Now, Rand: rand.Reader, Build: buildName(), Logger: logger})
 	if err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
@@ -101,7 +101,7 @@ func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, c
 	}
 	authorizer := authz.New(client, time.Now)
 	desk, err := helpdesk.New(helpdesk.Deps{
-		DB: db, Audit: log, Stytch: client, Authz: authorizer, Now: time.Now, Rand: rand.Reader, Logger: logger,
+		DB: db, Audit: log, Stytch: client, Authz: authorizer, Now: db.Now, Rand: rand.Reader, Logger: logger,
 		ReasonRequired: cfg.reasonRequired, TicketPattern: cfg.ticketPattern,
 	})
 	if err != nil {

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"orgconsole/internal/database"
 )
 
 // settings holds what `console serve` can be told, as it was typed. Every field is a string, because the command
@@ -32,11 +34,12 @@ type settings struct {
 	Addr      string `setting:"CONSOLE_ADDR" default:"127.0.0.1:8080" help:"Address to listen on."`
 	PublicURL string `setting:"CONSOLE_PUBLIC_URL" placeholder:"URL" help:"Address that people type. https, or http on loopback. Unset: http and the address to listen on, if that is loopback."`
 
-	DatabaseURL string `setting:"CONSOLE_DATABASE_URL" placeholder:"URL" help:"Store, such as sqlite:///var/lib/orgconsole/console.db. Unset: console.db in the state folder."`
+	DatabaseURL     string `setting:"CONSOLE_DATABASE_URL" placeholder:"URL" help:"Store, such as sqlite:///var/lib/orgconsole/console.db, or postgres://user@host/database for more than one process. Unset: console.db in the state folder."`
+	DatabaseURLFile string `setting:"CONSOLE_DATABASE_URL_FILE" placeholder:"PATH" help:"File that holds the address of the store, as it may hold a password."`
 
-	SessionKeys     string `setting:"CONSOLE_SESSION_KEYS" placeholder:"KEYS" help:"Keys of the session cookie, newest first, separated by commas. Unset: made once, beside the store."`
+	SessionKeys     string `setting:"CONSOLE_SESSION_KEYS" placeholder:"KEYS" help:"Keys of the session cookie, newest first, separated by commas. Required on PostgreSQL. Unset: made once, beside the store."`
 	SessionKeysFile string `setting:"CONSOLE_SESSION_KEYS_FILE" placeholder:"PATH" help:"File that holds the session keys."`
-	AuditKey        string `setting:"CONSOLE_AUDIT_KEY" placeholder:"KEY" help:"Key that signs the audit log. Unset: made once, beside the store."`
+	AuditKey        string `setting:"CONSOLE_AUDIT_KEY" placeholder:"KEY" help:"Key that signs the audit log. Required on PostgreSQL. Unset: made once, beside the store."`
 	AuditKeyFile    string `setting:"CONSOLE_AUDIT_KEY_FILE" placeholder:"PATH" help:"File that holds the audit key."`
 
 	TrustedProxies string `setting:"CONSOLE_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Addresses of proxies whose X-Forwarded-For is believed, separated by commas. Unset: none."`
@@ -104,9 +107,10 @@ func (s settings) load(getenv func(string) string) (config, error) {
 		addr:        s.Addr,
 	}
 	c.publicURL = s.publicURL(&p, listenHost(&p, "CONSOLE_ADDR", s.Addr))
-	c.databaseURL = databaseURL(&p, s.DatabaseURL, getenv)
-	c.sessionKeys = s.sessionKeys(&p)
-	c.auditKey = s.auditKey(&p)
+	c.databaseURL = databaseURL(&p, s.DatabaseURL, s.DatabaseURLFile, getenv)
+	shared := database.Shared(c.databaseURL)
+	c.sessionKeys = s.sessionKeys(&p, shared)
+	c.auditKey = s.auditKey(&p, shared)
 	c.trustedProxies = s.trustedProxies(&p)
 	c.logLevel = s.logLevel(&p)
 	c.sessionIdle, c.sessionMax = s.sessionTimes(&p)
@@ -209,14 +213,21 @@ func (s settings) publicURL(p *problems, listenHost string) *url.URL {
 	return nil
 }
 
-func (s settings) sessionKeys(p *problems) [][]byte {
+// notMade is why a key is asked for that is made otherwise: all processes need the same.
+const notMade = "not set, and a PostgreSQL store has no folder beside it to keep one in"
+
+func (s settings) sessionKeys(p *problems, shared bool) [][]byte {
+	const accepted = "keys as `console keys` prints them, newest first, separated by commas"
+	if shared && s.SessionKeys == "" && s.SessionKeysFile == "" {
+		p.add("CONSOLE_SESSION_KEYS", notMade, accepted)
+	}
 	text := secret(p, "CONSOLE_SESSION_KEYS", s.SessionKeys, s.SessionKeysFile)
 	if text == "" {
 		return nil
 	}
 	keys, err := parseSessionKeys(text)
 	if err != nil {
-		p.add("CONSOLE_SESSION_KEYS", err.Error(), "keys as `console keys` prints them, newest first, separated by commas")
+		p.add("CONSOLE_SESSION_KEYS", err.Error(), accepted)
 	}
 	return keys
 }
@@ -237,13 +248,17 @@ func parseSessionKeys(text string) ([][]byte, error) {
 	return keys, nil
 }
 
-func (s settings) auditKey(p *problems) string {
+func (s settings) auditKey(p *problems, shared bool) string {
+	const accepted = "a key as `console keys` prints it"
+	if shared && s.AuditKey == "" && s.AuditKeyFile == "" {
+		p.add("CONSOLE_AUDIT_KEY", notMade, accepted)
+	}
 	text := secret(p, "CONSOLE_AUDIT_KEY", s.AuditKey, s.AuditKeyFile)
 	if text == "" {
 		return ""
 	}
 	if !isAuditKey(text) {
-		p.add("CONSOLE_AUDIT_KEY", "not a signing key", "a key as `console keys` prints it")
+		p.add("CONSOLE_AUDIT_KEY", "not a signing key", accepted)
 	}
 	return text
 }
@@ -345,27 +360,23 @@ func secret(p *problems, name, value, file string) string {
 }
 
 // databaseURL is the store's address: the one given, or console.db in the state folder.
-func databaseURL(p *problems, given string, getenv func(string) string) string {
-	const accepted = "sqlite:// and an absolute path, such as sqlite:///var/lib/orgconsole/console.db"
-	if given == "" {
+func databaseURL(p *problems, given, file string, getenv func(string) string) string {
+	if given == "" && file == "" {
 		folder, err := stateFolder(getenv)
 		if err != nil {
-			p.add("CONSOLE_DATABASE_URL", "not set, and "+err.Error(), accepted)
+			p.add("CONSOLE_DATABASE_URL", "not set, and "+err.Error(), database.Accepted)
 			return ""
 		}
 		return sqliteURL(filepath.Join(folder, "console.db"))
 	}
-	u, err := url.Parse(given)
-	switch {
-	case err != nil:
-		p.add("CONSOLE_DATABASE_URL", "not an address", accepted)
-	case u.Scheme != "sqlite":
-		// Only the scheme is repeated: other stores carry a password in the rest.
-		p.add("CONSOLE_DATABASE_URL", fmt.Sprintf("no store is called %q", u.Scheme), accepted)
-	case u.Host != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || !filepath.IsAbs(u.Path) || strings.HasSuffix(u.Path, "/"):
-		p.add("CONSOLE_DATABASE_URL", "not sqlite:// and the absolute path of a file", accepted)
+	address := secret(p, "CONSOLE_DATABASE_URL", given, file)
+	if address == "" {
+		return "" // and why is said
 	}
-	return given
+	if err := database.CheckURL(address); err != nil {
+		p.add("CONSOLE_DATABASE_URL", err.Error(), database.Accepted)
+	}
+	return address
 }
 
 // sqliteURL writes the path of a store as the setting is written.

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -13,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"orgconsole/internal/audit"
 )
 
 // parseSettings parses arguments and environment as serve does.
@@ -127,6 +131,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"store by relative path", "CONSOLE_DATABASE_URL", "sqlite://console.db", "CONSOLE_DATABASE_URL: not sqlite://"},
 		{"store that is a folder", "CONSOLE_DATABASE_URL", "sqlite:///srv/", "CONSOLE_DATABASE_URL: not sqlite://"},
 		{"store with options", "CONSOLE_DATABASE_URL", "sqlite:///srv/x.db?_pragma=synchronous(0)", "CONSOLE_DATABASE_URL: not sqlite://"},
+		{"store of no address", "CONSOLE_DATABASE_URL", "sqlite:///%zz", "CONSOLE_DATABASE_URL: not an address"},
+		{"store twice", "CONSOLE_DATABASE_URL_FILE", "/nonexistent/url", "CONSOLE_DATABASE_URL_FILE: open /nonexistent/url"},
 		{"session key of no encoding", "CONSOLE_SESSION_KEYS", "hunter2", "CONSOLE_SESSION_KEYS: key 1 is not base64"},
 		{"session key too short", "CONSOLE_SESSION_KEYS", "aHVudGVyMg==", "CONSOLE_SESSION_KEYS: key 1 has 7 bytes instead of 64"},
 		{"audit key", "CONSOLE_AUDIT_KEY", "hunter2", "CONSOLE_AUDIT_KEY: not a signing key"},
@@ -189,6 +195,56 @@ func TestLoadTellsAllAtOnce(t *testing.T) {
 		if !strings.Contains(err.Error(), "\n"+name+": ") {
 			t.Errorf("load() does not complain about %s:\n%v", name, err)
 		}
+	}
+}
+
+// On PostgreSQL every process needs the same keys, so none makes its own.
+func TestPostgresNeedsKeys(t *testing.T) {
+	t.Parallel()
+	signer, _, err := audit.NewKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := map[string]string{"CONSOLE_SESSION_KEYS": base64.StdEncoding.EncodeToString(make([]byte, 64)), "CONSOLE_AUDIT_KEY": signer}
+	for _, address := range []string{"postgres://console:hunter2@db/console", "postgresql://db/console"} {
+		env := minimal()
+		env["CONSOLE_DATABASE_URL"] = address
+		env["HOME"] = "" // nor is a state folder needed
+		_, err := loadWith(t, env)
+		for name := range keys {
+			if err == nil || !strings.Contains(err.Error(), "\n"+name+": not set, and a PostgreSQL store has no folder") {
+				t.Errorf("load() with %s = %v, want a complaint about %s", address, err, name)
+			}
+		}
+		if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Count(err.Error(), "\n") != len(keys)) {
+			t.Errorf("load() = %q, want %d complaints and no password", err, len(keys))
+		}
+		maps.Copy(env, keys)
+		c, err := loadWith(t, env)
+		if err != nil || c.databaseURL != address || len(c.sessionKeys) != 1 || c.auditKey != signer {
+			t.Errorf("load() with all keys: %v", err)
+		}
+		before := c
+		if err := fillKeys(&c, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(before, c, cmp.AllowUnexported(config{})); diff != "" {
+			t.Errorf("fillKeys() made something (-want +got):\n%s", diff)
+		}
+	}
+}
+
+func TestStoreFromFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(path, []byte("sqlite:///srv/from-file.db\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := minimal()
+	env["CONSOLE_DATABASE_URL_FILE"] = path
+	c, err := loadWith(t, env)
+	if err != nil || c.databaseURL != "sqlite:///srv/from-file.db" {
+		t.Errorf("store = %q, %v, want the one in the file", c.databaseURL, err)
 	}
 }
 

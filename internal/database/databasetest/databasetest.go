@@ -153,6 +153,14 @@ func (s *Store) Exec(tb testing.TB, sqls ...string) {
 	s.run(tb, shell, sqls)
 }
 
+// ExecElsewhere runs SQL in another database of a PostgreSQL store's cluster.
+func (s *Store) ExecElsewhere(tb testing.TB, sqls ...string) {
+	tb.Helper()
+	for _, q := range sqls {
+		s.cluster.exec(tb, q)
+	}
+}
+
 func (s *Store) run(tb testing.TB, shell *sql.DB, sqls []string) {
 	tb.Helper()
 	translate := strings.NewReplacer(`zeroblob(32)`, `decode(repeat('00', 32), 'hex')`, `char(10)`, `chr(10)`)
