@@ -19,6 +19,7 @@ const (
 	ActionSwitch          Action = "session.switch"
 	ActionSetPassword     Action = "session.password.set"
 	ActionSignOut         Action = "session.sign_out"
+	ActionExport          Action = "audit.export"
 	ActionTreeCreate      Action = "audit.tree.create"
 	ActionKeyChange       Action = "audit.key.change"
 	ActionPurge           Action = "audit.purge"
@@ -31,7 +32,7 @@ func Actions() []Action {
 	return []Action{
 		ActionDeletePassword, ActionRequireReset, ActionResetEmail, ActionRevokeSessions,
 		ActionSignIn, ActionSignInThrottled, ActionSignInMail, ActionFirstFactor, ActionSecondFactor, ActionSwitch, ActionSetPassword, ActionSignOut,
-		ActionTreeCreate, ActionKeyChange, ActionPurge, ActionErase, ActionStart,
+		ActionExport, ActionTreeCreate, ActionKeyChange, ActionPurge, ActionErase, ActionStart,
 	}
 }
 
@@ -62,6 +63,8 @@ func (a Action) Label() string {
 		return "Set own password"
 	case ActionSignOut:
 		return "Sign out"
+	case ActionExport:
+		return "Export audit"
 	case ActionTreeCreate:
 		return "Audit log created"
 	case ActionKeyChange:

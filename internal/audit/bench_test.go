@@ -1,7 +1,9 @@
 package audit_test
 
 import (
+	"bytes"
 	"database/sql"
+	"io"
 	"testing"
 
 	"orgconsole/internal/audit"
@@ -72,25 +74,10 @@ func (s *store) insertPlain(b *testing.B, n int, bytes string) {
 // many is enough that a store's speed does not depend on how it began.
 const many = 20_000
 
-func (s *store) fill(b *testing.B) {
-	b.Helper()
-	err := s.log.Write(b.Context(), func(tx *sql.Tx) error {
-		for n := range many {
-			if _, err := s.log.Append(b.Context(), tx, deletion(acme, n)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-}
-
 // BenchmarkList reads the newest page of 50 with its texts, every row held against its bytes.
 func BenchmarkList(b *testing.B) {
 	benchEach(b, func(b *testing.B, s *store) {
-		s.fill(b)
+		s.fill(b, many)
 		for b.Loop() {
 			if page, err := s.log.List(b.Context(), acme, audit.Filter{}, "", 50); err != nil || len(page.Events) != 50 {
 				b.Fatal(len(page.Events), err)
@@ -102,10 +89,78 @@ func BenchmarkList(b *testing.B) {
 // BenchmarkVerify reports events a second.
 func BenchmarkVerify(b *testing.B) {
 	benchEach(b, func(b *testing.B, s *store) {
-		s.fill(b)
+		s.fill(b, many)
 		for b.Loop() {
 			s.verify(b)
 		}
 		b.ReportMetric(float64(many)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 	})
+}
+
+// BenchmarkExport writes every event of a log in each format; BenchmarkSelect reads the same rows and writes their
+// bytes without looking at them. Both report events a second.
+func BenchmarkExport(b *testing.B) {
+	for _, format := range audit.Formats() {
+		b.Run(string(format), func(b *testing.B) {
+			benchEach(b, func(b *testing.B, s *store) {
+				s.fill(b, many)
+				for b.Loop() {
+					enc := audit.NewEncoder(io.Discard, format, "test", s.clock.Now())
+					if n, err := s.log.Reader().Export(b.Context(), acme, audit.Filter{}, enc); err != nil || n != many {
+						b.Fatal(n, err)
+					}
+				}
+				b.ReportMetric(float64(many)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+			})
+		})
+	}
+}
+
+func BenchmarkSelect(b *testing.B) {
+	benchEach(b, func(b *testing.B, s *store) {
+		s.fill(b, many)
+		for b.Loop() {
+			var seq, at int64
+			var text [8]string
+			s.selectAll(b, `SELECT seq, time, id, bytes, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events WHERE tree = 2 ORDER BY seq`,
+				&text[1], &seq, &at, &text[0], &text[1], &text[2], &text[3], &text[4], &text[5], &text[6], &text[7])
+			s.selectAll(b, `SELECT seq, field, salt, text FROM audit_subjects WHERE tree = 2 ORDER BY seq`, &text[2], &seq, &text[0], &text[1], &text[2])
+		}
+		b.ReportMetric(float64(many)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	})
+}
+
+// selectAll writes one column of every row.
+func (s *store) selectAll(b *testing.B, query string, written *string, columns ...any) {
+	b.Helper()
+	rows, err := s.db.Reader().QueryContext(b.Context(), query)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(columns...); err != nil {
+			b.Fatal(err)
+		}
+		io.WriteString(io.Discard, *written)
+	}
+	if err := rows.Err(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkVerifyExport reads such a file with the public key alone.
+func BenchmarkVerifyExport(b *testing.B) {
+	s := newStore(b)
+	s.fill(b, many)
+	var file bytes.Buffer
+	if _, err := s.log.Reader().Export(b.Context(), acme, audit.Filter{}, audit.NewEncoder(&file, audit.FormatNDJSON, "test", s.clock.Now())); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := audit.VerifyExport(bytes.NewReader(file.Bytes()), s.public); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(many)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }

@@ -65,9 +65,13 @@ func (t *tree) loadCover(ctx context.Context, q queryer) error {
 			}
 		}
 	}
-	slices.SortFunc(c.purged, func(a, b purgedSpan) int { return cmp.Compare(a.first, b.first) })
+	c.sort()
 	t.cover = c
 	return nil
+}
+
+func (c *cover) sort() {
+	slices.SortFunc(c.purged, func(a, b purgedSpan) int { return cmp.Compare(a.first, b.first) })
 }
 
 // loadCoverFor is loadCover where one of the rows asks for it.

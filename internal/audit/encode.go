@@ -59,6 +59,12 @@ func (ev *Event) subjectText(s subject) *string {
 	panic("audit: no subject is called " + string(s))
 }
 
+// fits reports whether a salt and a text have the hash that stands in the bytes. A salt has one spelling.
+func fits(hash, salt, text string) bool {
+	raw, err := hex.DecodeString(salt)
+	return err == nil && hash != "" && salted(raw, text) == hash && !strings.ContainsFunc(salt, notHex)
+}
+
 // record is an event as its bytes have it: with hashes where the event has personal text.
 type record struct {
 	event  Event // its personal texts are empty
@@ -143,11 +149,13 @@ func appendString(b []byte, s string) []byte {
 
 // parse reads the bytes of an event. It accepts what encode writes and nothing
 // else: for any b it accepts, encoding the result gives b again.
-func parse(b []byte) (*record, error) {
-	if !utf8.Valid(b) {
+func parse(b []byte) (*record, error) { return parseText(string(b)) }
+
+func parseText(b string) (*record, error) {
+	if !utf8.ValidString(b) {
 		return nil, errors.New("the bytes are not UTF-8")
 	}
-	p := parser{rest: string(b)}
+	p := parser{rest: b}
 	r := new(record)
 	ev := &r.event
 	p.expect(`{"schema":`)
@@ -260,27 +268,29 @@ func (p *parser) field(before string) string {
 	if p.err != nil {
 		return ""
 	}
-	escaped := false
+	escaped, plain := false, true
 	for i := 0; i < len(p.rest); i++ {
-		switch p.rest[i] {
-		case '"':
+		switch c := p.rest[i]; {
+		case c == '"':
 			s := p.rest[:i]
 			if escaped {
 				s = unescape.Replace(s)
 			}
-			if strings.ContainsFunc(s, forbidden) {
+			if !plain && strings.ContainsFunc(s, forbidden) {
 				p.fail("a control character")
 				return ""
 			}
 			p.rest = p.rest[i+1:]
 			return s
-		case '\\':
+		case c == '\\':
 			escaped = true
 			i++
 			if i == len(p.rest) || (p.rest[i] != '"' && p.rest[i] != '\\') {
 				p.fail("an escape that is not used")
 				return ""
 			}
+		case c < ' ' || c >= 0x7f:
+			plain = false
 		}
 	}
 	p.fail("a string without end")
@@ -304,11 +314,13 @@ func (p *parser) hash(before string) string {
 	if p.err != nil || s == "" {
 		return ""
 	}
-	if len(s) != 2*sha256.Size || strings.Trim(s, "0123456789abcdef") != "" {
+	if len(s) != 2*sha256.Size || strings.ContainsFunc(s, notHex) {
 		p.fail("expected a hash")
 	}
 	return s
 }
+
+func notHex(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') }
 
 // unescape undoes what appendString does. A Replacer is safe for concurrent use.
 var unescape = strings.NewReplacer(`\"`, `"`, `\\`, `\`)

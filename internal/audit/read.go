@@ -3,9 +3,10 @@ package audit
 import (
 	"context"
 	"database/sql"
-	"encoding/hex"
 	"fmt"
 	"slices"
+
+	"orgconsole/internal/database"
 )
 
 // row is a row of audit_events: the bytes, and what is copied out of them.
@@ -96,7 +97,7 @@ func (t *tree) join(r *row, sides []sideRow) (Event, error) {
 	if p := t.cover.purge(r.seq); p != nil {
 		return bad("it was purged by the record seq %d, and its bytes are here again", p.Seq)
 	}
-	parsed, err := parse([]byte(r.bytes.String))
+	parsed, err := parseText(r.bytes.String)
 	if err != nil {
 		return bad("%v", err)
 	}
@@ -121,8 +122,7 @@ func (t *tree) join(r *row, sides []sideRow) (Event, error) {
 			ev.Erased.add(subject(s.field))
 			continue
 		}
-		salt, err := hex.DecodeString(s.salt.String)
-		if err != nil || salted(salt, s.text.String) != parsed.hashes[i] {
+		if !fits(parsed.hashes[i], s.salt.String, s.text.String) {
 			return bad("the text %s does not fit the hash in its bytes", s.field)
 		}
 		if fold(s.text.String) != s.folded.String {
@@ -182,7 +182,11 @@ func (t *tree) readEvents(ctx context.Context, q queryer, where string, args ...
 
 // snapshot runs fn on one consistent state of the store.
 func (l *Log) snapshot(ctx context.Context, fn func(tx *sql.Tx) error) error {
-	tx, err := l.db.Reader().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	return snapshot(ctx, l.db, fn)
+}
+
+func snapshot(ctx context.Context, db *database.DB, fn func(tx *sql.Tx) error) error {
+	tx, err := db.Reader().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return fmt.Errorf("begin reading: %w", err)
 	}

@@ -1,0 +1,428 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sync/errgroup"
+
+	"orgconsole/internal/database"
+)
+
+// exportChunk is how many events an export holds in memory at once; two such chunks are under way.
+const exportChunk = 1000
+
+// ErrNoLog says that nothing was ever recorded of an organization.
+var ErrNoLog = errors.New("nothing was recorded of this organization")
+
+// Format is a file format of exports.
+type Format string
+
+// The formats. NDJSON is the evidence: it alone holds the exact bytes and their proofs.
+const (
+	FormatNDJSON Format = "ndjson"
+	FormatCSV    Format = "csv"
+	FormatOCSF   Format = "ocsf"
+)
+
+// Formats returns all formats.
+func Formats() []Format { return []Format{FormatNDJSON, FormatCSV, FormatOCSF} }
+
+// Valid reports whether there is such a format.
+func (f Format) Valid() bool { return slices.Contains(Formats(), f) }
+
+// ContentType is the media type of a file in the format.
+func (f Format) ContentType() string {
+	if f == FormatCSV {
+		return "text/csv; charset=utf-8; header=present"
+	}
+	return "application/x-ndjson"
+}
+
+// Extension is the end of a file's name in the format.
+func (f Format) Extension() string {
+	switch f {
+	case FormatNDJSON:
+		return ".ndjson"
+	case FormatCSV:
+		return ".csv"
+	default:
+		return "." + string(f) + ".ndjson"
+	}
+}
+
+// Head is what an export says of the log it is taken from.
+type Head struct {
+	OrganizationID string // "" is the system tree
+	Origin         string
+	Checkpoint     string // signed note
+	Size           int64  // records that the checkpoint is signed over
+	Filter         Filter
+}
+
+// Subject is a personal text of an event, of which the bytes hold a salted hash only.
+type Subject struct {
+	Field  string
+	Salt   string // hex
+	Text   string
+	Erased bool // salt and text are gone for good; that there was a text is still proven
+}
+
+// Entry is one event with all that proves it.
+type Entry struct {
+	Event    Event
+	Bytes    string // as hashed; "" when it was purged
+	Subjects []Subject
+	Leaf     tlog.Hash
+	Proof    []tlog.Hash // from the leaf's neighbour up to the root; empty in formats without proofs
+}
+
+// Encoder writes an export. It writes each event at once and keeps none.
+type Encoder interface {
+	// Begin is called once for each organization that goes into the file, even if no event follows.
+	Begin(h Head) error
+	Event(e *Entry) error
+	End(count int64) error
+
+	proofs() bool
+}
+
+// NewEncoder returns an encoder that makes one Write of each line. What made
+// the file, and when, is for the formats that say so.
+func NewEncoder(w io.Writer, f Format, build string, created time.Time) Encoder {
+	switch f {
+	case FormatCSV:
+		return &csvEncoder{w: w}
+	case FormatOCSF:
+		return &ocsfEncoder{w: w}
+	default:
+		return &ndjsonEncoder{w: w, build: build, created: created}
+	}
+}
+
+// Reader reads the audit of a store. A public key is all it needs, so it can
+// neither add to the audit nor make it look right.
+type Reader struct {
+	db   *database.DB
+	keys keyring
+}
+
+// NewReader returns a reader of a store that was signed by the other half of a
+// public key, or of one of several separated by commas.
+func NewReader(db *database.DB, publicKeys string) (*Reader, error) {
+	keys, err := parseKeys(publicKeys)
+	if err != nil {
+		return nil, fmt.Errorf("read audit log: %w", err)
+	}
+	return &Reader{db: db, keys: keys}, nil
+}
+
+// Reader reads what the log appends to.
+func (l *Log) Reader() *Reader {
+	return &Reader{db: l.db, keys: keyring{{public: l.public, verifier: l.verifier}}}
+}
+
+// keyring is a key and those that were before it.
+type keyring []oldKey
+
+// of is the key that signed a note, or the first, which did not.
+func (k keyring) of(signed string) note.Verifier {
+	i := slices.IndexFunc(k, func(key oldKey) bool { return isSignedFirst(signed, key.verifier) })
+	return k[max(i, 0)].verifier
+}
+
+// Organizations lists those of which anything was recorded, in the order in
+// which they first appeared. "", the first, is the system tree.
+func (r *Reader) Organizations(ctx context.Context) ([]string, error) {
+	trees, err := readTrees(ctx, r.db.Reader())
+	if err != nil {
+		return nil, fmt.Errorf("list organizations of the audit: %w", err)
+	}
+	ids := make([]string, 0, len(trees))
+	for _, t := range trees {
+		ids = append(ids, t.organizationID)
+	}
+	return ids, nil
+}
+
+// Export writes the events of an organization that fit the filter, oldest
+// first, all of them as of the checkpoint at its start and none that came
+// later, and returns how many. Memory does not grow with their number.
+//
+// Whatever it hands to the encoder fits: columns and texts agree with the
+// bytes, and where the format has proofs each was checked against the
+// checkpoint. What does not fit is a *TamperedError, and what was written until
+// then has no end line.
+func (r *Reader) Export(ctx context.Context, organizationID string, f Filter, enc Encoder) (count int64, err error) {
+	err = snapshot(ctx, r.db, func(tx *sql.Tx) error {
+		t, err := readTree(ctx, tx, organizationID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNoLog
+		}
+		if err != nil {
+			return err
+		}
+		s, c, err := newSource(ctx, tx, t, r.keys.of(t.note.String), enc.proofs())
+		if err != nil {
+			return err
+		}
+		head := Head{OrganizationID: organizationID, Origin: c.origin, Checkpoint: t.note.String, Size: c.size, Filter: f}
+		if err := enc.Begin(head); err != nil {
+			return err
+		}
+		if count, err = s.copyTo(ctx, f, enc); err != nil {
+			return err
+		}
+		// What was read of a store in motion proves nothing.
+		if err := r.db.Stable(); err != nil {
+			return err
+		}
+		return enc.End(count)
+	})
+	if err != nil && database.IsDamaged(err) {
+		err = &TamperedError{Tree: organizationID, Seq: -1, Problem: "the store is damaged: " + err.Error(), Err: err}
+	}
+	if err != nil {
+		return count, fmt.Errorf("export audit log: %w", err)
+	}
+	return count, nil
+}
+
+// source is where the events of one export come from.
+type source struct {
+	tx    *sql.Tx
+	t     *tree
+	size  int64
+	paths *paths // nil without proofs
+}
+
+func newSource(ctx context.Context, tx *sql.Tx, t *tree, verifier note.Verifier, proofs bool) (*source, checkpoint, error) {
+	c, err := t.checkpoint(verifier)
+	if err != nil {
+		return nil, c, err
+	}
+	if err := t.loadCover(ctx, tx); err != nil {
+		return nil, c, err
+	}
+	s := &source{tx: tx, t: t, size: c.size}
+	if proofs {
+		s.paths, err = newPaths(ctx, tx, t, c)
+	}
+	return s, c, err
+}
+
+// part is some events as the store has them, in the order of the tree.
+type part struct {
+	rows   []row
+	sides  []sideRow
+	leaves []tlog.Hash
+	beside // what their proofs need
+}
+
+func (p *part) seq(i int) int64 { return p.rows[i].seq }
+
+// copyTo reads the next part while the one before is checked and written.
+func (s *source) copyTo(ctx context.Context, f Filter, enc Encoder) (count int64, err error) {
+	parts := make(chan *part)
+	both, inner := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		defer close(parts)
+		where, args := f.where()
+		where = `WHERE e.tree = ? AND e.seq > ? AND e.seq < ?` + where + ` ORDER BY e.seq LIMIT ?`
+		for after := int64(-1); ; {
+			p, err := s.read(inner, where, append(append([]any{s.t.number, after, s.size}, args...), exportChunk)...)
+			if err != nil || len(p.rows) == 0 {
+				return err
+			}
+			select {
+			case parts <- p:
+			case <-inner.Done():
+				return inner.Err()
+			}
+			if len(p.rows) < exportChunk {
+				return nil
+			}
+			after = p.rows[len(p.rows)-1].seq
+		}
+	})
+	both.Go(func() error {
+		for p := range parts {
+			err := s.open(p, func(e *Entry) error {
+				count++
+				return enc.Event(e)
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	err = both.Wait()
+	if lost, ok := errors.AsType[*noWayUpError](err); ok {
+		return count, s.blame(ctx, lost)
+	}
+	return count, err
+}
+
+// read returns the events that a WHERE clause about audit_events e finds, which must put them in the order of the tree.
+func (s *source) read(ctx context.Context, where string, args ...any) (*part, error) {
+	p := new(part)
+	var err error
+	if p.rows, err = queryRows(ctx, s.tx, where, args...); err != nil || len(p.rows) == 0 {
+		return p, err
+	}
+	if p.sides, err = s.sides(ctx, p.rows); err != nil {
+		return p, err
+	}
+	if p.leaves, err = s.leaves(ctx, p.rows); err != nil {
+		return p, err
+	}
+	if s.paths != nil {
+		err = s.paths.fetch(ctx, s.tx, s.t, p)
+	}
+	return p, err
+}
+
+// leaves returns the hashes of records; of one that was purged it is all there is.
+func (s *source) leaves(ctx context.Context, rows []row) ([]tlog.Hash, error) {
+	leaves := make([]tlog.Hash, len(rows))
+	var hasher recordHasher
+	var purged []int64
+	for i := range rows {
+		if rows[i].bytes.Valid {
+			leaves[i] = hasher.hash(rows[i].bytes.String)
+		} else {
+			purged = append(purged, tlog.StoredHashIndex(0, rows[i].seq))
+		}
+	}
+	if len(purged) == 0 {
+		return leaves, nil
+	}
+	stored := hashesOf(ctx, s.tx, s.t)
+	if err := stored.readAll(purged); err != nil {
+		return nil, stored.blame(s.t, err)
+	}
+	for i := range rows {
+		if !rows[i].bytes.Valid {
+			leaves[i] = stored.seen[tlog.StoredHashIndex(0, rows[i].seq)]
+		}
+	}
+	return leaves, nil
+}
+
+// sides returns the personal texts of some events, in their order.
+func (s *source) sides(ctx context.Context, rows []row) ([]sideRow, error) {
+	first, last := rows[0].seq, rows[len(rows)-1].seq
+	if last-first == int64(len(rows))-1 {
+		return querySides(ctx, s.tx, `WHERE tree = ? AND seq BETWEEN ? AND ? ORDER BY seq`, s.t.number, first, last)
+	}
+	in := make([]any, 0, len(rows)+1)
+	in = append(in, s.t.number)
+	for _, r := range rows {
+		in = append(in, r.seq)
+	}
+	return querySides(ctx, s.tx, `WHERE tree = ? AND seq IN (?`+strings.Repeat(`, ?`, len(rows)-1)+`) ORDER BY seq`, in...)
+}
+
+// open checks some events and hands them out one after the other; fn must not keep the entry.
+func (s *source) open(p *part, fn func(*Entry) error) error {
+	var e Entry
+	sides := p.sides
+	for i := range p.rows {
+		n := 0
+		for n < len(sides) && sides[n].seq == p.seq(i) {
+			n++
+		}
+		var err error
+		if e.Event, err = s.t.join(&p.rows[i], sides[:n]); err != nil {
+			return err
+		}
+		e.Subjects = appendSubjects(e.Subjects[:0], sides[:n])
+		sides = sides[n:]
+		e.Bytes, e.Leaf = p.rows[i].bytes.String, p.leaves[i]
+		if s.paths != nil {
+			var ok bool
+			if e.Proof, ok = s.paths.climb(p, i, e.Proof[:0]); !ok {
+				return &noWayUpError{p, i}
+			}
+		}
+		if err := fn(&e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendSubjects puts rows of personal text, which were checked, in the order of the bytes.
+func appendSubjects(all []Subject, sides []sideRow) []Subject {
+	for _, field := range subjects() {
+		for _, s := range sides {
+			if s.field == string(field) {
+				all = append(all, Subject{Field: s.field, Salt: s.salt.String, Text: s.text.String, Erased: !s.text.Valid})
+			}
+		}
+	}
+	return all
+}
+
+// noWayUpError says that the proof of an event does not lead to the root that is signed.
+type noWayUpError struct {
+	p *part
+	i int
+}
+
+func (e *noWayUpError) Error() string {
+	return fmt.Sprintf("the proof of seq %d does not lead to the root", e.p.seq(e.i))
+}
+
+// blame finds the event that a path does not lead past: one beside it may be
+// the one that was changed.
+func (s *source) blame(ctx context.Context, lost *noWayUpError) error {
+	p, guilty := lost.p, lost.i
+	stored := hashesOf(ctx, s.tx, s.t)
+	for i := range p.rows {
+		h, err := stored.ReadHashes([]int64{tlog.StoredHashIndex(0, p.seq(i))})
+		if stored.err != nil {
+			return stored.err
+		}
+		if err != nil || h[0] != p.leaves[i] {
+			guilty = i
+			break
+		}
+	}
+	return &TamperedError{
+		Tree: s.t.organizationID, Seq: p.seq(guilty), ID: p.rows[guilty].id,
+		Problem: "its proof does not lead to the root that is signed: the bytes or the tree were changed",
+	}
+}
+
+// Count returns how many events of an organization fit the filter, and whether
+// there are more than limit, which it does not count on from. All events are
+// counted without looking at them.
+func (r *Reader) Count(ctx context.Context, organizationID string, f Filter, limit int64) (n int64, more bool, err error) {
+	t, err := readTree(ctx, r.db.Reader(), organizationID)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return 0, false, nil
+	case err != nil:
+		return 0, false, err
+	}
+	where, args := f.where()
+	if where == "" {
+		return t.size, false, nil
+	}
+	const count = `SELECT count(*) FROM (SELECT 1 FROM audit_events e WHERE e.tree = ?%s LIMIT ?) AS found`
+	args = append(append([]any{t.number}, args...), limit+1)
+	if err := r.db.Reader().QueryRowContext(ctx, fmt.Sprintf(count, where), args...).Scan(&n); err != nil {
+		return 0, false, fmt.Errorf("count audit events: %w", err)
+	}
+	return min(n, limit), n > limit, nil
+}

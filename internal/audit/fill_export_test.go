@@ -1,0 +1,36 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Fill records events of an organization of which nothing was recorded yet, with one checkpoint for all of them: many
+// are there in seconds.
+func (l *Log) Fill(ctx context.Context, organizationID string, events int, event func(n int) Event) error {
+	return l.db.Write(ctx, func(tx *sql.Tx) error {
+		t, err := l.createOrganizationTree(ctx, tx, organizationID)
+		if err != nil {
+			return err
+		}
+		var e edge
+		for range events {
+			ev := cleaned(event(int(e.size)))
+			ev.OrganizationID, ev.Seq, ev.Time, ev.Build, ev.Schema = organizationID, e.size, l.now().UTC(), l.build, schema
+			if ev.ID, err = newID(ev.Time, l.rand); err != nil {
+				return err
+			}
+			r, sides, err := l.split(ev)
+			if err != nil {
+				return err
+			}
+			bytes, first := r.encode(), tlog.StoredHashIndex(0, e.size)
+			if err := insertRecord(ctx, tx, t, r, bytes, sides, first, e.add(tlog.RecordHash(bytes))); err != nil {
+				return err
+			}
+		}
+		return l.advance(ctx, tx, t, checkpoint{origin: t.origin, size: e.size, root: e.root()})
+	})
+}
