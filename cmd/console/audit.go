@@ -14,12 +14,13 @@ import (
 
 type auditCmd struct {
 	Verify auditVerifyCmd `cmd:"" help:"Verify the whole audit log of a store, offline and read-only. Exit 0: intact, 1: not, 2: cannot look."`
+	Erase  auditEraseCmd  `cmd:"" help:"Erase a person from the audit log of a store; all proofs stay valid. Works while the console runs."`
 }
 
 type auditVerifyCmd struct {
 	DatabaseURL        string `setting:"CONSOLE_DATABASE_URL" placeholder:"URL" help:"Store. On PostgreSQL a role that may only read is enough. Unset: console.db in the state folder."`
 	DatabaseURLFile    string `setting:"CONSOLE_DATABASE_URL_FILE" placeholder:"PATH" help:"File that holds the address of the store."`
-	AuditPublicKey     string `setting:"CONSOLE_AUDIT_PUBLIC_KEY" placeholder:"KEY" help:"Public half of the key that signed the log. Unset: that of the audit key, else the one beside the store."`
+	AuditPublicKey     string `setting:"CONSOLE_AUDIT_PUBLIC_KEY" placeholder:"KEY" help:"Public half of the key that signed the log, or several, separated by commas, if it was changed. Unset: that of the audit key, else the one beside the store."`
 	AuditPublicKeyFile string `setting:"CONSOLE_AUDIT_PUBLIC_KEY_FILE" placeholder:"PATH" help:"File that holds the public half."`
 	AuditKey           string `setting:"CONSOLE_AUDIT_KEY" placeholder:"KEY" help:"Key that signed the log; the public half is enough."`
 	AuditKeyFile       string `setting:"CONSOLE_AUDIT_KEY_FILE" placeholder:"PATH" help:"File that holds the key."`

@@ -92,7 +92,7 @@ func newConsole(ctx context.Context, cfg config, demo *handlers.Demo, logger *sl
 
 // newConsoleOn is the part of newConsole after which the store has to be closed.
 func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, cfg config, demo *handlers.Demo, logger *slog.Logger) (*console, error) {
-	log, err := audit.New(db, cfg.auditKey, audit.Options{Now: db.Now, Rand: rand.Reader, Build: buildName(), Logger: logger})
+	log, err := audit.New(db, cfg.auditKey, audit.Options{Now: db.Now, Rand: rand.Reader, Build: buildName(), Logger: logger, OldKeys: cfg.auditOldKeys})
 	if err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
 	}
@@ -132,6 +132,9 @@ func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, c
 	}
 	var running sync.WaitGroup
 	running.Go(func() { desk.Run(background) })
+	if cfg.auditRetention > 0 {
+		running.Go(func() { desk.Retain(background, cfg.auditRetention) })
+	}
 	return &console{handler: handler, close: func() {
 		stop()
 		running.Wait()

@@ -18,6 +18,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"orgconsole/internal/audit"
 	"orgconsole/internal/database"
 )
 
@@ -42,6 +43,10 @@ type settings struct {
 	AuditKey        string `setting:"CONSOLE_AUDIT_KEY" placeholder:"KEY" help:"Key that signs the audit log. Required on PostgreSQL. Unset: made once, beside the store."`
 	AuditKeyFile    string `setting:"CONSOLE_AUDIT_KEY_FILE" placeholder:"PATH" help:"File that holds the audit key."`
 
+	AuditOldKeys     string `setting:"CONSOLE_AUDIT_OLD_KEYS" placeholder:"KEYS" help:"Keys that signed the audit log before, separated by commas. With its private half here, a log that one of them signed is changed to the audit key at the start."`
+	AuditOldKeysFile string `setting:"CONSOLE_AUDIT_OLD_KEYS_FILE" placeholder:"PATH" help:"File that holds the old audit keys."`
+	AuditRetention   string `setting:"CONSOLE_AUDIT_RETENTION" placeholder:"DAYS" help:"Days after which the audit's records are purged, 30 or more; their hashes stay. Unset: never."`
+
 	TrustedProxies string `setting:"CONSOLE_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Addresses of proxies whose X-Forwarded-For is believed, separated by commas. Unset: none."`
 	LogLevel       string `setting:"CONSOLE_LOG_LEVEL" default:"info" help:"One of debug, info, warn, error."`
 	SessionIdle    string `setting:"CONSOLE_SESSION_IDLE" default:"30m" help:"How long a session may lie idle."`
@@ -61,6 +66,8 @@ type config struct {
 	databaseURL       string
 	sessionKeys       [][]byte // nil: made once, beside the store
 	auditKey          string   // "": made once, beside the store
+	auditOldKeys      []string
+	auditRetention    int // days; 0: for ever
 	trustedProxies    []netip.Prefix
 	logLevel          slog.Level
 	sessionIdle       time.Duration
@@ -111,6 +118,8 @@ func (s settings) load(getenv func(string) string) (config, error) {
 	shared := database.Shared(c.databaseURL)
 	c.sessionKeys = s.sessionKeys(&p, shared)
 	c.auditKey = s.auditKey(&p, shared)
+	c.auditOldKeys = s.auditOldKeys(&p)
+	c.auditRetention = s.auditRetention(&p)
 	c.trustedProxies = s.trustedProxies(&p)
 	c.logLevel = s.logLevel(&p)
 	c.sessionIdle, c.sessionMax = s.sessionTimes(&p)
@@ -261,6 +270,36 @@ func (s settings) auditKey(p *problems, shared bool) string {
 		p.add("CONSOLE_AUDIT_KEY", "not a signing key", accepted)
 	}
 	return text
+}
+
+func (s settings) auditOldKeys(p *problems) []string {
+	var keys []string
+	for field := range strings.SplitSeq(secret(p, "CONSOLE_AUDIT_OLD_KEYS", s.AuditOldKeys, s.AuditOldKeysFile), ",") {
+		key := strings.TrimSpace(field)
+		if key == "" {
+			continue
+		}
+		if _, err := audit.PublicHalf(key); err != nil {
+			p.add("CONSOLE_AUDIT_OLD_KEYS", "one of them is no key", "keys as `console keys` prints them, separated by commas; the public half where it need not sign any more")
+			return nil
+		}
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// shortestRetention is long enough that nothing is purged that somebody still waits for, or has just been alarmed about.
+const shortestRetention, longestRetention = 30, 36500
+
+func (s settings) auditRetention(p *problems) int {
+	if s.AuditRetention == "" {
+		return 0
+	}
+	days, err := strconv.Atoi(s.AuditRetention)
+	if err != nil || days < shortestRetention || days > longestRetention {
+		p.add("CONSOLE_AUDIT_RETENTION", fmt.Sprintf("%q is no number of days from %d", s.AuditRetention, shortestRetention), "whole days, such as 400; nothing to keep all for ever")
+	}
+	return days
 }
 
 func (s settings) trustedProxies(p *problems) []netip.Prefix {

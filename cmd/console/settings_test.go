@@ -136,6 +136,9 @@ func TestLoadRefuses(t *testing.T) {
 		{"session key of no encoding", "CONSOLE_SESSION_KEYS", "hunter2", "CONSOLE_SESSION_KEYS: key 1 is not base64"},
 		{"session key too short", "CONSOLE_SESSION_KEYS", "aHVudGVyMg==", "CONSOLE_SESSION_KEYS: key 1 has 7 bytes instead of 64"},
 		{"audit key", "CONSOLE_AUDIT_KEY", "hunter2", "CONSOLE_AUDIT_KEY: not a signing key"},
+		{"old audit key", "CONSOLE_AUDIT_OLD_KEYS", "hunter2", "CONSOLE_AUDIT_OLD_KEYS: one of them is no key"},
+		{"retention of no number", "CONSOLE_AUDIT_RETENTION", "a year", `CONSOLE_AUDIT_RETENTION: "a year" is no number of days`},
+		{"retention too short", "CONSOLE_AUDIT_RETENTION", "29", `CONSOLE_AUDIT_RETENTION: "29" is no number of days`},
 		{"proxy by name", "CONSOLE_TRUSTED_PROXIES", "10.0.0.1,proxy", `CONSOLE_TRUSTED_PROXIES: "proxy" is neither`},
 		{"everyone a proxy", "CONSOLE_TRUSTED_PROXIES", "::/0", `CONSOLE_TRUSTED_PROXIES: "::/0" would let anyone`},
 		{"log level", "CONSOLE_LOG_LEVEL", "loud", `CONSOLE_LOG_LEVEL: "loud" is no level`},
@@ -181,7 +184,7 @@ func TestLoadTellsAllAtOnce(t *testing.T) {
 	env := minimal()
 	names := []string{
 		"STYTCH_PROJECT_ID", "STYTCH_BASE_URL", "CONSOLE_ADDR", "CONSOLE_PUBLIC_URL", "CONSOLE_DATABASE_URL", "CONSOLE_SESSION_KEYS",
-		"CONSOLE_AUDIT_KEY", "CONSOLE_TRUSTED_PROXIES", "CONSOLE_LOG_LEVEL", "CONSOLE_SESSION_IDLE", "CONSOLE_SESSION_MAX", "CONSOLE_REASON_REQUIRED", "CONSOLE_TICKET_PATTERN",
+		"CONSOLE_AUDIT_KEY", "CONSOLE_AUDIT_OLD_KEYS", "CONSOLE_AUDIT_RETENTION", "CONSOLE_TRUSTED_PROXIES", "CONSOLE_LOG_LEVEL", "CONSOLE_SESSION_IDLE", "CONSOLE_SESSION_MAX", "CONSOLE_REASON_REQUIRED", "CONSOLE_TICKET_PATTERN",
 	}
 	for _, name := range names {
 		env[name] = "(bad"

@@ -147,9 +147,12 @@ func unsettledRow(op *helpdesk.Operation) templates.AuditRow {
 }
 
 func auditRow(ev audit.Event) templates.AuditRow {
+	if ev.Purged != nil {
+		return purgedRow(ev)
+	}
 	row := templates.AuditRow{
 		Time: secondOf(ev.Time), Action: ev.Action.Label(), Phase: string(ev.Phase), Reason: ev.Reason, Ticket: ev.Ticket,
-		Actor: actorParty(ev.Actor), Target: targetParty(ev.Target), EventURL: "/audit/" + ev.ID,
+		Actor: actorOf(ev), Target: targetOf(ev), EventURL: "/audit/" + ev.ID,
 	}
 	if ev.Outcome != "" {
 		row.Outcome = outcomeBadge(ev.Outcome)
@@ -203,6 +206,9 @@ func (s *Server) showAuditEvent(c echo.Context) error {
 		return err
 	}
 	page := s.page(c, "Audit event")
+	if ev.Purged != nil {
+		return render(c, http.StatusOK, templates.AuditEventPage(purgedView(page, ev, evidence)))
+	}
 	page.Heading = ev.Action.Label()
 	page.Lead = utc(ev.Time)
 	page.Crumbs = []templates.Link{{Text: "Audit", URL: "/audit"}}
@@ -224,7 +230,7 @@ func eventGroups(ev audit.Event) []templates.Group {
 	if ev.Count > 0 {
 		count = strconv.Itoa(ev.Count)
 	}
-	actor := actorParty(ev.Actor)
+	actor := actorOf(ev)
 	return []templates.Group{
 		{Title: "What", Rows: filled([]templates.Row{
 			codeRow("Action", string(ev.Action)), textRow("Phase", string(ev.Phase)), textRow("Outcome", string(ev.Outcome)),
@@ -233,10 +239,10 @@ func eventGroups(ev audit.Event) []templates.Group {
 		})},
 		{Title: "Who", Rows: filled([]templates.Row{
 			textRow("Actor", actor.Text), codeRow("Member ID", ev.Actor.MemberID), codeRow("Session ID", ev.Actor.SessionID),
-			listRow("Factors", ev.Actor.AuthFactors), textRow("IP address", ev.Source.IP), textRow("User agent", ev.Source.UserAgent),
+			listRow("Factors", ev.Actor.AuthFactors), textRow("IP address", orErased(ev.Source.IP, ev.Erased.SourceIP)), textRow("User agent", ev.Source.UserAgent),
 		})},
 		{Title: "To whom", Empty: "Nobody in particular.", Rows: filled([]templates.Row{
-			textRow("Type", ev.Target.Type), textRow("Name", ev.Target.Label), textRow("Email", ev.Target.Email),
+			textRow("Type", ev.Target.Type), textRow("Name", orErased(ev.Target.Label, ev.Erased.TargetLabel)), textRow("Email", orErased(ev.Target.Email, ev.Erased.TargetEmail)),
 			codeRow("ID", ev.Target.ID), codeRow("Password ID", ev.Target.PasswordID),
 		})},
 		{Title: "What Stytch said", Empty: "Nothing, or nothing yet.", Rows: filled([]templates.Row{
@@ -258,7 +264,7 @@ func evidenceView(e audit.Evidence) templates.Evidence {
 		v.Says = []string{
 			fmt.Sprintf("These exact bytes are record %d of the %d records that the signed checkpoint below stands for.", e.LeafIndex, e.TreeSize),
 			"Had any of them been changed, removed or inserted, the checkpoint would not fit.",
-			"The names, email addresses and IP address shown here fit the salted hashes in the bytes.",
+			"The names, email addresses and IP address shown here fit the salted hashes in the bytes; what was erased is in none.",
 		}
 	}
 	return v

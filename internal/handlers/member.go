@@ -267,12 +267,22 @@ func missingPermission(p authz.Permission, policy *authz.Policy) string {
 }
 
 func personName(p helpdesk.Person) string {
+	if p.Erased {
+		return "erased person"
+	}
 	for _, s := range []string{p.Name, p.Email, p.MemberID} {
 		if strings.TrimSpace(s) != "" {
 			return s
 		}
 	}
 	return "somebody"
+}
+
+func personEmail(p helpdesk.Person) string {
+	if p.Erased {
+		return "an address that was erased"
+	}
+	return p.Email
 }
 
 // resultView words an operation for the member's page: its outcome, each step
@@ -347,7 +357,7 @@ func tellCaller(o stytch.Organization, m stytch.Member, op *helpdesk.Operation) 
 		say = append(say, "Every device is signed out.")
 	}
 	if mail := op.Latest(audit.ActionResetEmail); mail != nil && mail.Done() {
-		say = append(say, "A mail to "+op.Target.Email+" has a link to set a new one.")
+		say = append(say, "A mail to "+personEmail(op.Target)+" has a link to set a new one.")
 	} else {
 		say = append(say, "No mail was sent.")
 	}
@@ -361,7 +371,7 @@ func tellCaller(o stytch.Organization, m stytch.Member, op *helpdesk.Operation) 
 
 // tellReset is what to tell the caller of a reset that is required now.
 func tellReset(op *helpdesk.Operation) string {
-	say := []string{"The password of " + op.Target.Email + " must be reset before it works again, in every organization that it is used for."}
+	say := []string{"The password of " + personEmail(op.Target) + " must be reset before it works again, in every organization that it is used for."}
 	if out := op.Latest(audit.ActionRevokeSessions); out != nil && out.Done() {
 		say = append(say, "Every device is signed out here.")
 	}

@@ -53,7 +53,7 @@ func (s *Server) showOperation(c echo.Context) error {
 	ctx, a := c.Request().Context(), s.actor(c)
 	op, err := s.visibleOperation(ctx, a, c.Param("operation_id"))
 	if errors.Is(err, helpdesk.ErrNotFound) {
-		return echo.NewHTTPError(http.StatusNotFound, "There is no such operation in your organization.")
+		return s.operationGone(ctx, a, c.Param("operation_id"))
 	}
 	if err != nil {
 		return err
@@ -324,6 +324,9 @@ func (s *Server) operationEvents(ctx context.Context, op *helpdesk.Operation) ([
 func disagreement(op *helpdesk.Operation, events []audit.Event) string {
 	var outcome audit.Outcome
 	intents := 0
+	if len(events) > 0 && !slices.ContainsFunc(events, func(ev audit.Event) bool { return ev.Purged == nil }) {
+		return "" // nothing is left to compare with
+	}
 	for _, ev := range events {
 		if ev.OperationID != op.ID {
 			continue
@@ -357,6 +360,13 @@ func (s *Server) timeline(ctx context.Context, a *actor, events []audit.Event) [
 	mayRead := s.looksLikeAuditor(ctx, a)
 	moments := make([]templates.Moment, 0, len(events))
 	for _, ev := range events {
+		if ev.Purged != nil {
+			moments = append(moments, templates.Moment{Time: secondOf(ev.Purged.Time), Text: purgedText(ev.Purged)})
+			if mayRead {
+				moments[len(moments)-1].URL = "/audit/" + ev.ID
+			}
+			continue
+		}
 		m := templates.Moment{
 			Time: secondOf(ev.Time), Text: fmt.Sprintf("%s: %s", operationName(ev.Action).what, ev.Phase),
 			Detail: detailText(ev.Detail),

@@ -50,6 +50,7 @@ type Person struct {
 	Email    string   `json:"email"`
 	Name     string   `json:"name"`
 	Roles    []string `json:"roles,omitempty"`
+	Erased   bool     `json:"erased,omitempty"` // name and email were
 }
 
 // Operation is one thing asked for, and what became of it. It is stored as it
