@@ -499,6 +499,14 @@ func (c *canary) account() {
 	b.choose(p, "Globex")
 	b.choose(p, "Globex").wants(http.StatusOK)
 
+	// A second factor of one's own, set up by who is signed in.
+	luis := c.control.stranger("luis@acme.example")
+	b = c.browser()
+	b.press(b.get("/login"), "Sign in", map[string]string{"organization": "acme", "email": luis.Email, "password": luis.Password}).wants(http.StatusOK)
+	p = b.press(b.press(b.get("/account"), "Set up a second factor", nil), "Use an authenticator app", nil).wants(http.StatusOK)
+	b.press(p, "Confirm the app", map[string]string{"code": appCode(c.t, p.key(), time.Now())}).wants(http.StatusOK)
+	b.get("/account")
+
 	b = c.browser()
 	landing := c.control.impersonation(c.id("max@acme.example"))
 	c.tap.repeat("/impersonation/authenticate")

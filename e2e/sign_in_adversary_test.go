@@ -149,6 +149,12 @@ func TestLandingsAreUsedOnce(t *testing.T) {
 	if one.wants(http.StatusSeeOther).location() != "/account" || two.wants(http.StatusSeeOther).location() != "/account" {
 		t.Errorf("a double click leads to %s and %s", one.location(), two.location())
 	}
+	// A click that comes when the first was answered already.
+	late := s.browser()
+	late.put(kept)
+	if third := late.post(landingPath, fields).wants(http.StatusSeeOther); third.location() != "/account" {
+		t.Errorf("a late click leads to %s", third.location())
+	}
 	s.control.calls(mark, epLink, 1)
 	b.wantIn(email, "Acme Corporation", "email link")
 
