@@ -13,11 +13,20 @@ import (
 )
 
 type auditCmd struct {
-	Verify auditVerifyCmd `cmd:"" help:"Verify the whole audit log of a store, offline and read-only. Exit 0: intact, 1: not, 2: cannot look."`
+	Verify auditVerifyCmd `cmd:"" help:"Verify the whole audit log of a store, an export or a receipt, offline and read-only. Exit 0: intact, 1: not, 2: cannot look."`
+	Export auditExportCmd `cmd:"" help:"Write the audit log to standard output, with the public key alone. Exit 0: all of it, 1: not intact, 2: cannot look."`
 	Erase  auditEraseCmd  `cmd:"" help:"Erase a person from the audit log of a store; all proofs stay valid. Works while the console runs."`
 }
 
 type auditVerifyCmd struct {
+	auditStore
+
+	Export  string `placeholder:"FILE" help:"Verify an NDJSON export and no store; - is standard input."`
+	Receipt string `placeholder:"FILE" help:"Verify the receipt of an operation and no store; - is standard input."`
+}
+
+// auditStore says which log to read, and who signed it.
+type auditStore struct {
 	DatabaseURL        string `setting:"CONSOLE_DATABASE_URL" placeholder:"URL" help:"Store. On PostgreSQL a role that may only read is enough. Unset: console.db in the state folder."`
 	DatabaseURLFile    string `setting:"CONSOLE_DATABASE_URL_FILE" placeholder:"PATH" help:"File that holds the address of the store."`
 	AuditPublicKey     string `setting:"CONSOLE_AUDIT_PUBLIC_KEY" placeholder:"KEY" help:"Public half of the key that signed the log, or several, separated by commas, if it was changed. Unset: that of the audit key, else the one beside the store."`
@@ -27,6 +36,9 @@ type auditVerifyCmd struct {
 }
 
 func (c auditVerifyCmd) Run(p *program) error {
+	if c.Export != "" || c.Receipt != "" {
+		return c.verifyFile(p)
+	}
 	store, public, err := c.load(p.getenv)
 	if err != nil {
 		return err
@@ -60,31 +72,46 @@ func (c auditVerifyCmd) Run(p *program) error {
 }
 
 // load finds the store and the public key: the one given, that of the private key given, else the one beside the store.
-func (c auditVerifyCmd) load(getenv func(string) string) (store, public string, err error) {
+func (c auditStore) load(getenv func(string) string) (store, public string, err error) {
 	var bad problems
 	store = databaseURL(&bad, c.DatabaseURL, c.DatabaseURLFile, getenv)
-	public = secret(&bad, "CONSOLE_AUDIT_PUBLIC_KEY", c.AuditPublicKey, c.AuditPublicKeyFile)
-	signer := ""
+	public = c.publicKey(&bad, store)
+	return store, public, bad.err()
+}
+
+// loadKey is load for what needs no store, unless the key is beside it.
+func (c auditStore) loadKey(getenv func(string) string) (public string, err error) {
+	if c.AuditPublicKey+c.AuditPublicKeyFile+c.AuditKey+c.AuditKeyFile == "" {
+		_, public, err = c.load(getenv)
+		return public, err
+	}
+	var bad problems
+	public = c.publicKey(&bad, "")
+	return public, bad.err()
+}
+
+func (c auditStore) publicKey(bad *problems, store string) string {
+	public, signer := secret(bad, "CONSOLE_AUDIT_PUBLIC_KEY", c.AuditPublicKey, c.AuditPublicKeyFile), ""
 	if public == "" {
-		signer = secret(&bad, "CONSOLE_AUDIT_KEY", c.AuditKey, c.AuditKeyFile)
+		signer = secret(bad, "CONSOLE_AUDIT_KEY", c.AuditKey, c.AuditKeyFile)
 	}
-	if err := bad.err(); err != nil {
-		return "", "", err
+	if bad.err() != nil {
+		return ""
 	}
+	var err error
 	if public == "" && signer == "" {
 		if public, signer, err = keyBeside(store); err != nil {
 			bad.add("CONSOLE_AUDIT_PUBLIC_KEY", "not set, and "+err.Error(), "the public half of the key that signed the log")
-			return "", "", bad.err()
+			return ""
 		}
 	}
 	if public != "" {
-		return store, public, nil
+		return public
 	}
 	if public, err = audit.PublicKey(signer); err != nil {
 		bad.add("CONSOLE_AUDIT_KEY", "not a signing key", "a key as `console keys` prints it")
-		return "", "", bad.err()
 	}
-	return store, public, nil
+	return public
 }
 
 // keyBeside reads the key that serve left beside the store: the public half, else the whole.

@@ -17,7 +17,7 @@ import (
 func command(t *testing.T, env map[string]string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, complaints bytes.Buffer
-	code = run(t.Context(), args, func(name string) string { return env[name] }, &out, &complaints)
+	code = run(t.Context(), args, func(name string) string { return env[name] }, nil, &out, &complaints)
 	return out.String(), complaints.String(), code
 }
 

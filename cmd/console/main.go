@@ -23,7 +23,7 @@ const (
 	exitUsage = 2
 )
 
-// cli is the command tree. Only serve, audit verify and healthcheck have settings, which may also come from the
+// cli is the command tree. Only serve, audit and healthcheck have settings, which may also come from the
 // environment; demo and sandbox take flags alone, so that nothing exported for a real project reaches them.
 type cli struct {
 	Demo        demoCmd        `cmd:"" help:"Run the whole product on this machine, against a local stand-in for Stytch."`
@@ -40,6 +40,7 @@ type cli struct {
 type program struct {
 	ctx            context.Context // ends with SIGINT or SIGTERM
 	getenv         func(string) string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 }
 
@@ -47,12 +48,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// The first signal drains; giving the signals back lets a second one end the process at once.
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run is the whole program. It returns the exit code.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	p := &program{ctx: ctx, getenv: getenv, stdout: stdout, stderr: stderr}
+func run(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) int {
+	p := &program{ctx: ctx, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
 	var commands cli
 	exited := false // kong was asked for help and has printed it
 	parser, err := newParser(&commands, p, func(int) { exited = true })

@@ -459,7 +459,7 @@ func TestVerifyExportNamesTheFirstBadLine(t *testing.T) {
 		"no end between":      {strings.Replace(file, lines[7], "", 1) + other, 8, -1, "before the end"},
 		"the size":            {replaced(1, `"tree_size":6`, `"tree_size":7`), 1, -1, "says that the log has 7"},
 		"the organization":    {replaced(1, `"organization_id":"`+acme, `"organization_id":"`+globex), 1, -1, "says that it is of organization"},
-		"the origin":          {replaced(1, `"origin":"orgconsole/`, `"origin":"orgconsole/0`), 1, -1, "says that it is of orgconsole/0"},
+		"the origin":          {replaced(1, `"origin":"orgconsole/`, `"origin":"orgconsole/0`), 1, -1, `says that it is of "orgconsole/0`},
 		"the checkpoint":      {replaced(1, `\n6\n`, `\n7\n`), 1, -1, "signature"},
 		"a very long line":    {replaced(4, `"reason":"`, `"reason":"`+strings.Repeat("x", 2<<20)), 4, -1, "longer than"},
 		"a head with more":    {replaced(1, `"version":1`, `"version":1,"complete":true`), 1, -1, `"complete", which there is none of`},

@@ -41,7 +41,7 @@ func (e *FileError) Error() string {
 	if e.Seq >= 0 {
 		fmt.Fprintf(&b, ", record seq %d", e.Seq)
 		if e.ID != "" {
-			b.WriteString(" id " + e.ID)
+			b.WriteString(" id " + clean(e.ID, maxText)) // it is from the file
 		}
 	}
 	return b.String() + ": " + e.Problem
@@ -285,7 +285,7 @@ func (c *checkpoint) disagrees(origin, organizationID string, size int64) string
 	}
 	switch {
 	case c.origin != origin:
-		return fmt.Sprintf("it says that it is of %s, and its checkpoint is of %s", origin, c.origin)
+		return fmt.Sprintf("it says that it is of %q, and its checkpoint is of %s", origin, c.origin)
 	case !strings.HasPrefix(origin, originPrefix) || !strings.HasSuffix(origin, want) || strings.Count(origin, "/") != 1+strings.Count(want, "/"):
 		return fmt.Sprintf("it says that it is of organization %q, and its checkpoint is of %s", organizationID, c.origin)
 	case c.size != size:
