@@ -137,6 +137,53 @@ func TestCancelledStepIsNotBegun(t *testing.T) {
 	})
 }
 
+// A process that takes this one for dead while it begins a step after all must leave the step to it.
+func TestBegunStepIsNotCancelled(t *testing.T) {
+	t.Parallel()
+	up, key, place := newUpstream(t), newKey(t), databasetest.Postgres(t) // SQLite lets nobody begin anything meanwhile
+	d, d2 := openDesk(t, up, place, key), openDesk(t, up, place, key)
+	deleting, leased, revoking, cancelled := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	up.fault(epDelete, func(w http.ResponseWriter, _ *http.Request) {
+		close(deleting)
+		<-leased
+		up.answer(w, epDelete)
+	})
+	up.fault(epRevoke, func(w http.ResponseWriter, _ *http.Request) {
+		close(revoking)
+		<-cancelled
+		up.answer(w, epRevoke)
+	})
+	ahead := time.Hour
+	d2.jump = func() time.Duration {
+		var n int
+		const q = `SELECT count(*) FROM operations WHERE state = 'asked' AND lease_owner <> ''`
+		if err := d2.db.Reader().QueryRowContext(t.Context(), q).Scan(&n); err != nil {
+			t.Error(err)
+		}
+		if n > 0 && ahead > 0 {
+			close(leased)
+			<-revoking
+			ahead = 0
+		}
+		return ahead
+	}
+	req := d.request()
+	req.SignOutEverywhere = true
+	var op *helpdesk.Operation
+	var all sync.WaitGroup
+	all.Go(func() { op = d.delete(req) })
+	<-deleting
+	if err := d2.Settle(t.Context()); err != nil {
+		t.Error(err)
+	}
+	close(cancelled)
+	all.Wait()
+	step := op.Latest(audit.ActionRevokeSessions)
+	if diff := cmp.Diff([]string{"intent", "outcome succeeded/answer"}, d.events(step.ID)); diff != "" {
+		t.Errorf("audit of the step (-want +got):\n%s", diff)
+	}
+}
+
 // However many processes settle, each lost answer is looked into once.
 func TestProcessesShareTheSettling(t *testing.T) {
 	t.Parallel()
