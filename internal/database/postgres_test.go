@@ -207,8 +207,9 @@ func TestDeadlockIsTriedAgain(t *testing.T) {
 		}
 	})
 	all.Wait()
-	if runs != 3 || told != 2 {
-		t.Errorf("run %d times, told of %d commits; want 3 and 2", runs, told)
+	// Three, or more where a slow machine lets the two meet again.
+	if runs < 3 || told != 2 {
+		t.Errorf("run %d times, told of %d commits; want 3 or more and 2", runs, told)
 	}
 	var sum int
 	if err := db.Reader().QueryRowContext(t.Context(), `SELECT sum(expires_at) FROM ended_sessions`).Scan(&sum); err != nil || sum != 2+2+4 {
