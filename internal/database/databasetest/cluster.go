@@ -42,35 +42,39 @@ type cluster struct {
 	lifeline io.WriteCloser
 
 	stores atomic.Int64
-	fsync  sync.Once
 }
 
-// theCluster is started by the first test that needs it.
-var theCluster = sync.OnceValues(startCluster)
+// Each is started by the first test that needs it: one that forgets everything when the machine stops, and one for
+// benchmarks that keeps what it promises, as in production.
+var (
+	hastyCluster   = sync.OnceValues(func() (*cluster, error) { return startCluster(place(), hasty) })
+	durableCluster = sync.OnceValues(func() (*cluster, error) { return startCluster("/tmp", "") })
+)
+
+const hasty = " -c fsync=off -c full_page_writes=off -c wal_level=minimal -c max_wal_senders=0"
 
 // supervise starts a server in a folder, says so, and ends it with its standard input.
 const supervise = `trap '' INT TERM HUP
-bin=$1 dir=$2
+bin=$1 dir=$2 settings=$3
 "$bin/initdb" -D "$dir/data" -U ` + superuser + ` -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1 &&
 echo "local all locked scram-sha-256
 local all all trust" >"$dir/data/pg_hba.conf" &&
-"$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 120 -o "-k '$dir' -c listen_addresses= -c max_connections=300 \
-	-c fsync=off -c full_page_writes=off -c wal_level=minimal -c max_wal_senders=0 -c shared_buffers=64MB" start >>"$dir/log" 2>&1 &&
+"$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 120 -o "-k '$dir' -c listen_addresses= -c max_connections=300 -c shared_buffers=64MB$settings" start >>"$dir/log" 2>&1 &&
 echo ready || tail -n 5 "$dir/log" | tr '\n' ' '
 read -r _
 "$bin/pg_ctl" -D "$dir/data" -m immediate stop
 rm -rf "$dir"`
 
-func startCluster() (*cluster, error) {
+func startCluster(place, settings string) (*cluster, error) {
 	bin, err := findPostgres()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(place(), "orgconsole-pg-")
+	dir, err := os.MkdirTemp(place, "orgconsole-pg-")
 	if err != nil {
 		return nil, fmt.Errorf("make folder of the cluster: %w", err)
 	}
-	cmd := exec.CommandContext(context.Background(), "sh", "-c", supervise, "sh", bin, dir)
+	cmd := exec.CommandContext(context.Background(), "sh", "-c", supervise, "sh", bin, dir, settings)
 	cmd.Dir = dir
 	if os.Getuid() == 0 {
 		// The server refuses to run as root.
@@ -162,19 +166,13 @@ func (c *cluster) exec(tb testing.TB, query string) {
 	}
 }
 
-// durable has the server keep what it promised to, as in production, for whoever measures it.
-func (c *cluster) durable(tb testing.TB) {
-	tb.Helper()
-	c.fsync.Do(func() {
-		for _, q := range []string{`ALTER SYSTEM SET fsync = on`, `ALTER SYSTEM SET full_page_writes = on`, `SELECT pg_reload_conf()`} {
-			c.exec(tb, q)
-		}
-	})
-}
-
 func postgresCluster(tb testing.TB) *cluster {
 	tb.Helper()
-	c, err := theCluster()
+	start := hastyCluster
+	if _, ok := tb.(*testing.B); ok {
+		start = durableCluster
+	}
+	c, err := start()
 	switch {
 	case errors.Is(err, errNoPostgres) && os.Getenv("CI") != "true":
 		tb.Skip(err)

@@ -63,11 +63,7 @@ func sqliteAt(path string) *Store {
 // Postgres returns a place for a PostgreSQL store: an empty database.
 func Postgres(tb testing.TB) *Store {
 	tb.Helper()
-	c := postgresCluster(tb)
-	if _, ok := tb.(*testing.B); ok {
-		c.durable(tb)
-	}
-	s := c.store(tb)
+	s := postgresCluster(tb).store(tb)
 	s.create(tb, "template1")
 	return s
 }
