@@ -27,7 +27,7 @@ func (l *Log) Fill(ctx context.Context, organizationID string, events int, event
 				return err
 			}
 			bytes, first := r.encode(), tlog.StoredHashIndex(0, e.size)
-			if err := insertRecord(ctx, tx, t, r, bytes, sides, first, e.add(tlog.RecordHash(bytes))); err != nil {
+			if _, err := l.db.Exec(ctx, tx, inserts(t, r, bytes, sides, first, e.add(tlog.RecordHash(bytes)))...); err != nil {
 				return err
 			}
 		}

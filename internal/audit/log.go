@@ -315,15 +315,12 @@ func (l *Log) add(ctx context.Context, tx *sql.Tx, t *tree, ev Event) (Event, er
 	if head.root, err = tlog.TreeHash(head.size, edge); err != nil {
 		return Event{}, fmt.Errorf("hash tree: %w", err)
 	}
-	err = insertRecord(ctx, tx, t, r, bytes, sides, first, hashes)
+	err = l.advance(ctx, tx, t, head, inserts(t, r, bytes, sides, first, hashes)...)
 	if database.IsUnique(err) {
 		// Not wrapped: to the caller a key that is taken means one of its own.
 		return Event{}, &TamperedError{Tree: t.organizationID, Seq: t.size, Problem: "there is a record or a hash beyond the head: " + err.Error()}
 	}
 	if err != nil {
-		return Event{}, err
-	}
-	if err := l.advance(ctx, tx, t, head); err != nil {
 		return Event{}, err
 	}
 	return ev, nil
@@ -356,54 +353,48 @@ func (l *Log) split(ev Event) (*record, []side, error) {
 	return r, sides, nil
 }
 
-func insertRecord(ctx context.Context, tx *sql.Tx, t *tree, r *record, bytes []byte, sides []side, first int64, hashes []tlog.Hash) error {
+// inserts are the statements that store a record.
+func inserts(t *tree, r *record, bytes []byte, sides []side, first int64, hashes []tlog.Hash) []database.Statement {
 	ev := &r.event
 	const event = `INSERT INTO audit_events (tree, seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	_, err := tx.ExecContext(ctx, event, t.number, ev.Seq, ev.ID, string(bytes), ev.Time.UnixMilli(), string(ev.Action), string(ev.Phase),
-		ev.OperationID, string(ev.Outcome), ev.Actor.MemberID, ev.Target.ID)
-	if err != nil {
-		return fmt.Errorf("insert event: %w", err)
-	}
+	statements := []database.Statement{{Query: event, Args: []any{
+		t.number, ev.Seq, ev.ID, string(bytes), ev.Time.UnixMilli(), string(ev.Action), string(ev.Phase),
+		ev.OperationID, string(ev.Outcome), ev.Actor.MemberID, ev.Target.ID,
+	}}}
 	if len(sides) > 0 {
 		args := make([]any, 0, 6*len(sides))
 		for _, s := range sides {
 			args = append(args, t.number, ev.Seq, string(s.field), s.salt, s.text, fold(s.text))
 		}
 		const subjects = `INSERT INTO audit_subjects (tree, seq, field, salt, text, folded) VALUES (?, ?, ?, ?, ?, ?)`
-		if _, err := tx.ExecContext(ctx, subjects+strings.Repeat(`, (?, ?, ?, ?, ?, ?)`, len(sides)-1), args...); err != nil {
-			return fmt.Errorf("insert subjects: %w", err)
-		}
+		statements = append(statements, database.Statement{Query: subjects + strings.Repeat(`, (?, ?, ?, ?, ?, ?)`, len(sides)-1), Args: args})
 	}
 	args := make([]any, 0, 3*len(hashes))
 	for i, h := range hashes {
 		args = append(args, t.number, first+int64(i), h[:])
 	}
 	const insert = `INSERT INTO audit_hashes (tree, idx, hash) VALUES (?, ?, ?)`
-	if _, err := tx.ExecContext(ctx, insert+strings.Repeat(`, (?, ?, ?)`, len(hashes)-1), args...); err != nil {
-		return fmt.Errorf("insert hashes: %w", err)
-	}
-	return nil
+	return append(statements, database.Statement{Query: insert + strings.Repeat(`, (?, ?, ?)`, len(hashes)-1), Args: args})
 }
 
-// advance replaces the head and the checkpoint of a tree.
-func (l *Log) advance(ctx context.Context, tx *sql.Tx, t *tree, head checkpoint) error {
-	const swap = `UPDATE audit_trees SET size = ?, root = ? WHERE tree = ? AND size = ? AND root = ?`
-	res, err := tx.ExecContext(ctx, swap, head.size, head.root.String(), t.number, t.size, t.root)
-	if err != nil {
-		return fmt.Errorf("replace head: %w", err)
-	}
-	if n, err := res.RowsAffected(); err != nil || n != 1 {
-		return errors.Join(fmt.Errorf("replace head: it is not the one of %d records any more", t.size), err)
-	}
+// advance runs the statements and replaces the head and the checkpoint of a tree.
+func (l *Log) advance(ctx context.Context, tx *sql.Tx, t *tree, head checkpoint, before ...database.Statement) error {
 	signed, err := head.sign(l.signers()...)
 	if err != nil {
 		return err
 	}
+	const swap = `UPDATE audit_trees SET size = ?, root = ? WHERE tree = ? AND size = ? AND root = ?`
 	const replace = `INSERT INTO audit_checkpoints (tree, size, note) VALUES (?, ?, ?)
 		ON CONFLICT (tree) DO UPDATE SET size = excluded.size, note = excluded.note`
-	if _, err := tx.ExecContext(ctx, replace, t.number, head.size, signed); err != nil {
-		return fmt.Errorf("replace checkpoint: %w", err)
+	changed, err := l.db.Exec(ctx, tx, append(before,
+		database.Statement{Query: replace, Args: []any{t.number, head.size, signed}},
+		database.Statement{Query: swap, Args: []any{head.size, head.root.String(), t.number, t.size, t.root}})...)
+	if err != nil {
+		return fmt.Errorf("insert record: %w", err)
+	}
+	if changed[len(changed)-1] != 1 {
+		return fmt.Errorf("replace head: it is not the one of %d records any more", t.size)
 	}
 	// Where key and store are on one host, only what left the host can speak against a history written anew.
 	l.db.AfterCommit(tx, func() {

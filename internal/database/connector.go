@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -28,6 +29,11 @@ func (c connection) PrepareContext(ctx context.Context, query string) (driver.St
 }
 
 func (c connection) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if len(args) == 1 {
+		if b, ok := args[0].Value.(*batch); ok {
+			return driver.RowsAffected(0), b.run(ctx, c.Conn.Conn())
+		}
+	}
 	return c.Conn.ExecContext(ctx, numbered(query), args)
 }
 
@@ -35,18 +41,56 @@ func (c connection) QueryContext(ctx context.Context, query string, args []drive
 	return c.Conn.QueryContext(ctx, numbered(query), args)
 }
 
-// CheckNamedValue makes text out of what PostgreSQL does not take for text, in
-// the way the audit does, so that no identifier somebody made up is an error.
-func (connection) CheckNamedValue(arg *driver.NamedValue) error {
-	value, err := driver.DefaultParameterConverter.ConvertValue(arg.Value)
+// CheckNamedValue lets through what clean makes of it, and batches.
+func (connection) CheckNamedValue(arg *driver.NamedValue) (err error) {
+	if _, ok := arg.Value.(*batch); !ok {
+		arg.Value, err = clean(arg.Value)
+	}
+	return err
+}
+
+// clean makes text out of what PostgreSQL does not take for text, in the way
+// the audit does, so that no identifier somebody made up is an error.
+func clean(arg any) (any, error) {
+	value, err := driver.DefaultParameterConverter.ConvertValue(arg)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if s, ok := value.(string); ok && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s)) {
 		value = strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
 	}
-	arg.Value = value
-	return nil
+	return value, nil
+}
+
+// batch is what Exec passes through database/sql, which knows of single statements only.
+type batch struct {
+	statements []Statement
+	changed    []int64
+}
+
+func (b *batch) run(ctx context.Context, conn *pgx.Conn) error {
+	var queue pgx.Batch
+	for _, s := range b.statements {
+		args := make([]any, len(s.Args))
+		for i, arg := range s.Args {
+			var err error
+			if args[i], err = clean(arg); err != nil {
+				return err
+			}
+		}
+		queue.Queue(numbered(s.Query), args...)
+	}
+	b.changed = make([]int64, 0, len(b.statements))
+	results := conn.SendBatch(ctx, &queue)
+	for range b.statements {
+		tag, err := results.Exec()
+		if err != nil {
+			_ = results.Close() // which repeats it
+			return err
+		}
+		b.changed = append(b.changed, tag.RowsAffected())
+	}
+	return results.Close()
 }
 
 // numbered writes $1, $2, … for each ? outside of quotes and comments.

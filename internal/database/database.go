@@ -34,6 +34,9 @@ type dialect interface {
 	// of date by then: read it, or read it again, after Lock. Where it finds none it returns sql.ErrNoRows, and a row
 	// that is found afterwards is not locked. Where Write has the whole store for itself it does not look.
 	Lock(ctx context.Context, tx *sql.Tx, query string, args ...any) error
+	// Exec runs statements in their order, and returns how many rows each changed. PostgreSQL gets all of them in one
+	// message.
+	Exec(ctx context.Context, tx *sql.Tx, statements ...Statement) (changed []int64, err error)
 	// Now is the time by the clock that all processes on the store have in common.
 	Now() time.Time
 	// Damage looks for contradictions inside the store that queries do not show, such as an index that leaves out a row
@@ -41,6 +44,12 @@ type dialect interface {
 	Damage(ctx context.Context, tx *sql.Tx) (string, error)
 	// beforeWrite is called at the start of each transaction of Write.
 	beforeWrite(ctx context.Context, tx *sql.Tx) error
+}
+
+// Statement is one of those that Exec runs.
+type Statement struct {
+	Query string
+	Args  []any
 }
 
 // Open opens the store at a URL for reading and writing, and creates its

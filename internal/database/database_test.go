@@ -166,6 +166,37 @@ func TestWriteIsAllOrNothing(t *testing.T) {
 	})
 }
 
+func TestStatementsInOneMessage(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, s *databasetest.Store) {
+		db := s.Open(t)
+		exec := func(statements ...database.Statement) (changed []int64, err error) {
+			err = db.Write(t.Context(), func(tx *sql.Tx) error {
+				changed, err = db.Exec(t.Context(), tx, statements...)
+				return err
+			})
+			return changed, err
+		}
+		insert := func(hash string) database.Statement { return database.Statement{Query: insert, Args: []any{hash}} }
+		all := database.Statement{Query: `UPDATE ended_sessions SET expires_at = 9`}
+		changed, err := exec(insert("a"), insert("b\x00\xff?"), all, database.Statement{
+			Query: `DELETE FROM ended_sessions WHERE token_hash = ? AND expires_at = ?`, Args: []any{"b\x00\xff?", 9},
+		})
+		if err != nil || !slices.Equal(changed, []int64{1, 1, 2, 1}) {
+			t.Errorf("changed %v rows, %v; want 1, 1, 2, 1", changed, err)
+		}
+		if _, err := exec(insert("c"), insert("a"), insert("d")); !database.IsUnique(err) {
+			t.Errorf("a key that is taken: %v, want a unique violation", err)
+		}
+		if _, err := exec(); err != nil {
+			t.Errorf("no statement: %v", err)
+		}
+		if got := count(t, db); got != 1 {
+			t.Errorf("%d rows, want 1", got)
+		}
+	})
+}
+
 // A transaction that reads before it writes must see what those before it wrote, and neither fail nor lose it.
 func TestWritersWaitForEachOther(t *testing.T) {
 	t.Parallel()

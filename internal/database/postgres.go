@@ -266,6 +266,14 @@ func (*postgresDialect) Lock(ctx context.Context, tx *sql.Tx, query string, args
 	return sql.ErrNoRows
 }
 
+func (*postgresDialect) Exec(ctx context.Context, tx *sql.Tx, statements ...Statement) ([]int64, error) {
+	b := &batch{statements: statements}
+	if _, err := tx.ExecContext(ctx, "", b); err != nil {
+		return nil, err
+	}
+	return b.changed, nil
+}
+
 func (d *postgresDialect) Now() time.Time { return d.clock.now() }
 
 func (d *postgresDialect) beforeWrite(ctx context.Context, tx *sql.Tx) error {

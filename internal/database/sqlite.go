@@ -144,6 +144,20 @@ type sqliteDialect struct{}
 // Lock does nothing: a transaction of Write has the only write lock from its start.
 func (sqliteDialect) Lock(context.Context, *sql.Tx, string, ...any) error { return nil }
 
+func (sqliteDialect) Exec(ctx context.Context, tx *sql.Tx, statements ...Statement) ([]int64, error) {
+	changed := make([]int64, len(statements))
+	for i, s := range statements {
+		res, err := tx.ExecContext(ctx, s.Query, s.Args...)
+		if err == nil {
+			changed[i], err = res.RowsAffected()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return changed, nil
+}
+
 // Now is this host's time, as all processes on the store are on this host.
 func (sqliteDialect) Now() time.Time { return time.Now() }
 
