@@ -127,6 +127,7 @@ func (s *Server) showAudit(c echo.Context) error {
 		next.Set("cursor", list.Next)
 		v.NextURL = auditAddress(next)
 	}
+	v.Export = s.exportView(ctx, a, q, list.Next != "" || q.cursor != "")
 	if len(v.Rows) == 0 {
 		v.Empty = "Nothing was recorded yet."
 		if v.Filtered {
@@ -157,13 +158,20 @@ func auditRow(ev audit.Event) templates.AuditRow {
 	if ev.Outcome != "" {
 		row.Outcome = outcomeBadge(ev.Outcome)
 	}
-	if ev.OperationID != "" {
-		row.OperationURL = operationPath(ev.OperationID)
-	}
+	row.OperationURL = operationOf(ev)
 	if ev.Count > 1 {
 		row.Count = "×" + strconv.Itoa(ev.Count)
 	}
 	return row
+}
+
+// operationOf is the page of the operation an event belongs to. An export has
+// none: its events are all there is of it.
+func operationOf(ev audit.Event) string {
+	if ev.OperationID == "" || ev.Action == audit.ActionExport {
+		return ""
+	}
+	return operationPath(ev.OperationID)
 }
 
 func actorParty(a audit.Actor) templates.Party {
@@ -216,9 +224,7 @@ func (s *Server) showAuditEvent(c echo.Context) error {
 		page.Badges = []templates.Badge{outcomeBadge(ev.Outcome)}
 	}
 	v := templates.AuditEvent{Page: page, Groups: eventGroups(ev), Evidence: evidenceView(evidence), Bytes: string(evidence.Bytes)}
-	if ev.OperationID != "" {
-		v.OperationURL = operationPath(ev.OperationID)
-	}
+	v.OperationURL = operationOf(ev)
 	return render(c, http.StatusOK, templates.AuditEventPage(v))
 }
 

@@ -205,7 +205,11 @@ func limitBody(next echo.HandlerFunc) echo.HandlerFunc {
 
 func withDeadline(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		ctx, cancel := context.WithTimeout(c.Request().Context(), requestTime)
+		limit := requestTime
+		if c.Path() == exportPath {
+			limit = exportTime
+		}
+		ctx, cancel := context.WithTimeout(c.Request().Context(), limit)
 		defer cancel()
 		outer := c.Request()
 		c.SetRequest(outer.WithContext(ctx))

@@ -87,7 +87,7 @@ func (s *Server) showOperation(c echo.Context) error {
 			Name: op.Target.Name, Email: op.Target.Email, ID: op.Target.MemberID, URL: memberPath(op.Target.MemberID),
 			Roles: op.Target.Roles, Self: op.Target.MemberID == a.Session.MemberID,
 		},
-		Groups: operationGroups(op), Timeline: s.timeline(ctx, a, events),
+		Groups: operationGroups(op), Timeline: s.timeline(ctx, a, events), Receipt: receiptPath(op.ID),
 	}))
 }
 

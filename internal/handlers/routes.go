@@ -35,7 +35,7 @@ type route struct {
 	handler echo.HandlerFunc
 }
 
-// routes is the one table. A GET changes nothing and answers HEAD too.
+// routes is the one table. A GET changes nothing, but that an export is recorded, and answers HEAD too.
 func (s *Server) routes() []route {
 	const (
 		get  = http.MethodGet
@@ -98,9 +98,11 @@ func (s *Server) routes() []route {
 
 		// Operations, for their actor and for who may read the audit.
 		{get, "/operations/:operation_id", signedIn(), s.showOperation},
+		{get, "/operations/:operation_id/receipt.json", signedIn(), s.downloadReceipt},
 		{post, "/operations/:operation_id/retry", signedIn(), s.retryOperation},
 
 		{get, "/audit", needs(authz.AuditRead()), s.showAudit},
+		{get, exportPath, needs(authz.AuditExport()), s.exportAudit},
 		{get, "/audit/:event_id", needs(authz.AuditRead()), s.showAuditEvent},
 
 		// For machines and browsers.

@@ -88,7 +88,8 @@ type Server struct {
 	once     *onceSteps
 	jwts     *stytch.JWTVerifier // nil: no shared cookies
 	refusals refusals
-	lastWord []byte // the page for when no page can be rendered
+	exports  chan struct{} // one place for each that may be under way
+	lastWord []byte        // the page for when no page can be rendered
 }
 
 // New returns the console's pages as one handler.
@@ -126,6 +127,7 @@ func newServer(d Deps) (*Server, error) {
 		stytch: d.Stytch, authz: d.Authz, audit: d.Audit, desk: d.Desk, db: d.DB, log: d.Logger, now: d.Now, config: c,
 		host: canonicalHost(c.PublicURL.Scheme, c.PublicURL.Host), https: c.PublicURL.Scheme == "https",
 		throttle: newThrottle(d.Now), lookups: newLookups(d.Now), once: newOnceSteps(d.Now), jwts: d.JWTs,
+		exports: make(chan struct{}, maxExports),
 	}
 	pairs, err := keyPairs(c.SessionKeys)
 	if err != nil {

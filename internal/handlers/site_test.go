@@ -76,6 +76,7 @@ type site struct {
 	sandbox  *sandbox.Sandbox
 	upstream *httptest.Server
 	audit    *audit.Log
+	auditKey string // public half
 	db       *database.DB
 	logs     *lockedBuffer
 	deps     handlers.Deps
@@ -133,7 +134,8 @@ func newSite(t testing.TB, options ...func(*siteOptions)) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.db.Close() })
-	signer, _, err := audit.NewKey(rand.Reader)
+	var signer string
+	signer, s.auditKey, err = audit.NewKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}

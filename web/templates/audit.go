@@ -12,6 +12,7 @@ type Audit struct {
 	Filtered bool
 	ClearURL string
 
+	Export    Export
 	Problem   *Notice
 	Unsettled []AuditRow // unknown outcomes, on top
 	Rows      []AuditRow

@@ -7,6 +7,7 @@ type Operation struct {
 	Person   Person
 	Groups   []Group // actor, reason, ticket, times, upstream status and request id
 	Timeline []Moment
+	Receipt  string // address of the signed file; empty when there is none
 }
 
 // Moment is one recorded event of the operation.

@@ -231,7 +231,15 @@ func auditFull() templates.Audit {
 		Outcomes: []templates.Option{{Text: "Any"}, {Value: "succeeded", Text: "succeeded"}},
 		From:     templates.Field{Value: "2026-11-01"}, To: templates.Field{Value: "2026-13-01", Error: "A date is YYYY-MM-DD."},
 		Unsettled: auditRows()[:1], Rows: auditRows(), NextURL: "/audit?cursor=x", FirstURL: "/audit",
+		Export: exports(),
 	}
+}
+
+func exports() templates.Export {
+	return templates.Export{Size: "1,234 events.", Formats: []templates.ExportFormat{
+		{Text: "NDJSON", Hint: "with what proves each event", URL: "/audit/export?actor=ada&format=ndjson"},
+		{Text: "CSV", Hint: "for spreadsheets", URL: "/audit/export?actor=ada&format=csv"},
+	}}
 }
 
 func operation() templates.Operation {
@@ -250,6 +258,7 @@ func operation() templates.Operation {
 			{Time: when(23), Text: "Intent recorded", URL: "/audit/1"},
 			{Time: when(23), Text: "Delete password", Outcome: templates.Badge{Text: "succeeded", Kind: templates.Good}, Detail: "answer, 200", URL: "/audit/2"},
 		},
+		Receipt: "/operations/0199-op/receipt.json",
 	}
 }
 
@@ -489,6 +498,8 @@ func samples() []sample {
 	noticed := page("Members")
 	noticed.Notices = []templates.Notice{{Kind: templates.Good, Title: "Signed in", Lines: []string{"As Ada Admin."}}}
 
+	noExport := auditFull()
+	noExport.Export.Size, noExport.Export.Disabled = "", "Needs console.audit: export. Roles that have it: auditor."
 	unverified := auditEvent()
 	unverified.Evidence = templates.Evidence{Problem: "The stored bytes do not give the leaf hash in the tree."}
 
@@ -510,6 +521,7 @@ func samples() []sample {
 		{"operation", templates.OperationPage(operation())},
 		{"operation-bare", templates.OperationPage(templates.Operation{Page: page("Delete password"), Result: templates.Result{Kind: templates.Warn, Title: "Delete password: outcome unknown", Text: "The member is read again every 15 seconds.", Retry: retry()}})},
 		{"audit-full", templates.AuditPage(auditFull())},
+		{"audit-no-export", templates.AuditPage(noExport)},
 		{"audit-empty", templates.AuditPage(templates.Audit{Page: page("Audit"), Empty: "No event matches these filters.", Filtered: true, ClearURL: "/audit"})},
 		{"audit-trouble", templates.AuditPage(templates.Audit{Page: page("Audit"), Problem: &trouble})},
 		{"audit-event", templates.AuditEventPage(auditEvent())},

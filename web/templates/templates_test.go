@@ -224,7 +224,7 @@ func TestPageParts(t *testing.T) {
 		},
 		"delete-password-disabled": {{"[role=status] .title", "No password is set"}},
 		"require-reset":            {{"h1", "Require password reset"}, {"button.btn-danger", "Require password reset"}},
-		"operation":                {{".timeline li:nth-child(2) .badge", "succeeded"}, {".person a", "Marisol Ruiz"}},
+		"operation":                {{".timeline li:nth-child(2) .badge", "succeeded"}, {".person a", "Marisol Ruiz"}, {"a[download][href='/operations/0199-op/receipt.json']", "Download receipt"}, {"button[data-print][hidden]", "Print"}},
 		"operation-bare":           {{".result [role=alert] form button", "Retry"}},
 		"audit-full": {
 			{"h1", "Audit"},
@@ -233,6 +233,13 @@ func TestPageParts(t *testing.T) {
 			{"label[for=outcome]", "Outcome"},
 			{"a[rel=next]", "Older"},
 			{"#to-error", "A date is YYYY-MM-DD."},
+			{"details.export summary", "Export"},
+			{"details.export a[download][href='/audit/export?actor=ada&format=csv']", "CSV"},
+			{"details.export strong", "1,234 events."},
+		},
+		"audit-no-export": {
+			{"details.export a[aria-disabled=true][aria-describedby=export-disabled]:not([href])", "NDJSON"},
+			{"#export-disabled", "Needs console.audit: export. Roles that have it: auditor."},
 		},
 		"audit-empty":            {{".empty .title", "No event matches these filters."}},
 		"audit-event":            {{".alert-success .title bdi", "Verified"}},
