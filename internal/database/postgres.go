@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -283,23 +282,14 @@ func (d *postgresDialect) beforeWrite(ctx context.Context, tx *sql.Tx) error {
 	return d.clock.set(ctx, tx)
 }
 
-// Names of the tables, as the migrations make them.
-var createdTable = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
-
 func (*postgresDialect) Damage(ctx context.Context, tx *sql.Tx) (string, error) {
-	var tables []any
-	err := fs.WalkDir(migrations, "migrations/postgres", func(path string, _ fs.DirEntry, err error) error {
-		if err != nil || filepath.Ext(path) != ".sql" {
-			return err
-		}
-		text, err := migrations.ReadFile(path)
-		for _, found := range createdTable.FindAllSubmatch(text, -1) {
-			tables = append(tables, string(found[1]))
-		}
-		return err
-	})
+	names, err := createdTables()
 	if err != nil {
-		return "", fmt.Errorf("read migrations: %w", err)
+		return "", err
+	}
+	tables := make([]any, len(names))
+	for i, name := range names {
+		tables[i] = name
 	}
 	// Each of these may show one thing to whoever verifies, and another to the console.
 	const replaced = `SELECT relname, relkind::text FROM pg_class WHERE (relkind <> 'r' OR relrowsecurity) AND oid IN (to_regclass(?)`
