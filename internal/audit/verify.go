@@ -55,20 +55,25 @@ func Verify(ctx context.Context, db *database.DB, publicKey string, opts VerifyO
 	if err != nil {
 		return Report{}, fmt.Errorf("verify audit log: %w", err)
 	}
-	v := verification{keys: keys, memory: memory{dir: opts.StateDir, store: db.Name()}, changes: make(map[string][]*keyChange)}
-	err = v.run(ctx, db)
+	v := newVerification(db, keys, opts)
+	err = snapshot(ctx, db, func(tx *sql.Tx) error { return v.run(ctx, db, tx) })
 	// What was read of a store in motion proves nothing, neither good nor bad.
 	if moved := db.Stable(); moved != nil {
 		return Report{}, fmt.Errorf("verify audit log: %w", moved)
 	}
-	if err != nil && database.IsDamaged(err) {
-		err = &TamperedError{Seq: -1, Problem: "the store is damaged: " + err.Error(), Err: err}
-	}
 	if err != nil {
-		return Report{}, fmt.Errorf("verify audit log: %w", err)
+		return Report{}, fmt.Errorf("verify audit log: %w", damage(err))
 	}
 	v.report.NotRemembered = v.memory.write(v.trees)
 	return v.report, nil
+}
+
+// damage blames the store for what shows that it is damaged.
+func damage(err error) error {
+	if database.IsDamaged(err) {
+		return &TamperedError{Seq: -1, Problem: "the store is damaged: " + err.Error(), Err: err}
+	}
+	return err
 }
 
 // verification is one run of Verify.
@@ -90,12 +95,12 @@ type listedTree struct {
 	origin string
 }
 
-func (v *verification) run(ctx context.Context, db *database.DB) error {
-	tx, err := db.Reader().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return fmt.Errorf("begin reading: %w", err)
-	}
-	defer tx.Rollback()
+func newVerification(db *database.DB, keys []oldKey, opts VerifyOptions) *verification {
+	return &verification{keys: keys, memory: memory{dir: opts.StateDir, store: db.Name()}, changes: make(map[string][]*keyChange)}
+}
+
+// run verifies the state of the store that a transaction sees.
+func (v *verification) run(ctx context.Context, db *database.DB, tx *sql.Tx) (err error) {
 	if v.trees, err = readTrees(ctx, tx); err != nil {
 		return err
 	}
