@@ -15,6 +15,7 @@ import (
 type auditCmd struct {
 	Verify auditVerifyCmd `cmd:"" help:"Verify the whole audit log of a store, an export or a receipt, offline and read-only. Exit 0: intact, 1: not, 2: cannot look."`
 	Export auditExportCmd `cmd:"" help:"Write the audit log to standard output, with the public key alone. Exit 0: all of it, 1: not intact, 2: cannot look."`
+	Copy   auditCopyCmd   `cmd:"" help:"Copy a store to an empty one of either kind, with the same proofs. Exit 0: copied, 1: not, as it is not intact or being written to, 2: cannot."`
 	Erase  auditEraseCmd  `cmd:"" help:"Erase a person from the audit log of a store; all proofs stay valid. Works while the console runs."`
 }
 

@@ -22,10 +22,10 @@ func command(t *testing.T, env map[string]string, args ...string) (stdout, stder
 }
 
 // recordedStore is a store with one event about one person.
-func recordedStore(t *testing.T, signer string, old ...string) (env map[string]string) {
+func recordedStore(t *testing.T, signer string) (env map[string]string) {
 	t.Helper()
 	env = map[string]string{"XDG_STATE_HOME": t.TempDir(), "CONSOLE_AUDIT_KEY": signer}
-	reopen(t, env, signer, old...)
+	reopen(t, env, signer)
 	return env
 }
 
