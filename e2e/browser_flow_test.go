@@ -25,6 +25,7 @@ func TestBrowser(t *testing.T) {
 		"screens to read":          testScreensReading,
 		"screens of doing":         testScreensDoing,
 		"screens of trouble":       testScreensTrouble,
+		"screens of evidence":      testEvidence,
 		"screens of signing in":    testScreensSigningIn,
 		"screens of mails":         testScreensMails,
 		"screens of factors":       testScreensFactors,
