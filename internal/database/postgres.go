@@ -33,6 +33,8 @@ const (
 	lockTimeout = 10 * time.Second
 	// idleTimeout frees the locks of a process that was stopped, or cut off, in the middle of a transaction.
 	idleTimeout = 30 * time.Second
+	// readerIdle is for those that hold nobody up: an export waits for whoever downloads it.
+	readerIdle = 10 * time.Minute
 	// migrateTimeout is how long a process waits until another one has migrated.
 	migrateTimeout = 5 * time.Minute
 
@@ -76,7 +78,7 @@ func postgresConfig(rawURL string) (*pgx.ConnConfig, error) {
 		"application_name":                    "orgconsole",
 		"statement_timeout":                   milliseconds(statementTimeout),
 		"lock_timeout":                        milliseconds(lockTimeout),
-		"idle_in_transaction_session_timeout": milliseconds(idleTimeout),
+		"idle_in_transaction_session_timeout": milliseconds(readerIdle),
 		"synchronous_commit":                  "on", // whatever the role's or the database's default is
 	} {
 		if _, ok := config.RuntimeParams[name]; !ok {
@@ -173,6 +175,10 @@ func openPostgres(ctx context.Context, rawURL string) (*DB, error) {
 	db, err := newPostgres(ctx, config)
 	if err != nil {
 		return nil, err
+	}
+	config = config.Copy()
+	if idle := "idle_in_transaction_session_timeout"; config.RuntimeParams[idle] == milliseconds(readerIdle) {
+		config.RuntimeParams[idle] = milliseconds(idleTimeout)
 	}
 	db.writer = postgresPool(config, asWriter, maxWriters)
 	return db, nil
@@ -323,8 +329,8 @@ func damagedIndex(ctx context.Context, tx *sql.Tx, tables []any) (string, error)
 		return "", fmt.Errorf("look for amcheck: %w", err)
 	}
 	//nolint:gosec // G202: the server itself spells the name
-	indexes := `SELECT ` + check + `(i.indexrelid::regclass, true) FROM pg_index i WHERE i.indrelid IN (to_regclass(?)` +
-		strings.Repeat(`, to_regclass(?)`, len(tables)-1) + `)`
+	indexes := `SELECT ` + check + `(i.indexrelid::regclass, true) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam
+		WHERE a.amname = 'btree' AND i.indrelid IN (to_regclass(?)` + strings.Repeat(`, to_regclass(?)`, len(tables)-1) + `)`
 	_, err = tx.ExecContext(ctx, indexes, tables...)
 	if IsDamaged(err) {
 		return err.Error(), nil

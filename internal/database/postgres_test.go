@@ -50,7 +50,7 @@ func TestSettingsOfPostgresConnections(t *testing.T) {
 	db := s.Open(t)
 	for setting, want := range map[string][2]string{ // of the writer and of readers
 		"synchronous_commit": {"on", "on"}, "transaction_isolation": {"read committed", "repeatable read"}, "transaction_read_only": {"off", "on"},
-		"statement_timeout": {"1min", "1min"}, "lock_timeout": {"10s", "10s"}, "idle_in_transaction_session_timeout": {"30s", "30s"},
+		"statement_timeout": {"1min", "1min"}, "lock_timeout": {"10s", "10s"}, "idle_in_transaction_session_timeout": {"30s", "10min"},
 		"application_name": {"orgconsole", "orgconsole"}, "client_encoding": {"UTF8", "UTF8"}, "standard_conforming_strings": {"on", "on"},
 	} {
 		var writer, reader string
