@@ -686,7 +686,7 @@ func TestReaderNeedsNoMoreThanThePublicKey(t *testing.T) {
 //
 //nolint:paralleltest // it measures the heap that all tests share
 func TestExportInConstantMemory(t *testing.T) {
-	const events, limit = 100_000, 24 << 20
+	const events, limit = 40_000, 24 << 20
 	s := newStore(t)
 	s.fill(t, events)
 	base := heap()
