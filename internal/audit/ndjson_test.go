@@ -727,7 +727,7 @@ func TestExportInConstantMemory(t *testing.T) {
 			t.Errorf("%s: %v", format, err)
 		}
 	}
-	if written < 10*limit {
+	if written < 5*limit {
 		t.Errorf("only %d MB were written, which would fit into the limit", written>>20)
 	}
 }
