@@ -32,12 +32,17 @@ type Report struct {
 	NotRemembered error
 }
 
-// TreeReport is one tree of a Report.
+// TreeReport is one tree of a Report, and what was held against its signed root.
 type TreeReport struct {
 	OrganizationID string // "" for the system tree
 	Origin         string
-	Size           int64
+	Size           int64  // records, each hashed or, where it was purged, held by its stored hash
 	Root           string // base64
+	Checkpoint     string // signed note over the root
+	Purged         int64  // records of which an event says that they were purged
+	Texts          int64  // personal texts that have the salted hash in their record
+	Erased         int64  // personal texts of which an event says that they were erased
+	Hashes         int64  // stored hashes, each compared with one computed from the records
 }
 
 // Verify checks the whole audit of a store against a public key, or several
@@ -86,6 +91,8 @@ type verification struct {
 	report Report
 
 	changes map[string][]*keyChange // of each tree, by origin
+
+	progress func(done, total int64) // nil, or told how far a tree is read
 }
 
 // listedTree is an event of the system tree that lists a tree.
@@ -158,6 +165,9 @@ func (v *verification) tree(ctx context.Context, tx *sql.Tx, t *tree) error {
 		if err := w.chunk(ctx, rows); err != nil {
 			return err
 		}
+		if v.progress != nil {
+			v.progress(w.edge.size, t.size)
+		}
 		if len(rows) < chunk {
 			break
 		}
@@ -168,7 +178,8 @@ func (v *verification) tree(ctx context.Context, tx *sql.Tx, t *tree) error {
 	}
 	v.changes[t.origin] = w.changes
 	v.report.Events += t.size
-	v.report.Trees = append(v.report.Trees, TreeReport{OrganizationID: t.organizationID, Origin: t.origin, Size: t.size, Root: t.root})
+	w.report.OrganizationID, w.report.Origin, w.report.Size, w.report.Root, w.report.Checkpoint = t.organizationID, t.origin, t.size, t.root, t.note.String
+	v.report.Trees = append(v.report.Trees, w.report)
 	return nil
 }
 
@@ -184,6 +195,7 @@ type walk struct {
 	kept  []hashRow // of this chunk, not yet compared
 
 	changes []*keyChange // of all chunks
+	report  TreeReport   // so far
 
 	fromSide, fromHash int64
 }
@@ -267,6 +279,7 @@ func (w *walk) record(r *row) error {
 	if err := w.changeKey(&ev); err != nil {
 		return err
 	}
+	w.count(&ev, sides)
 	first := tlog.StoredHashIndex(0, want)
 	leaf := tlog.RecordHash([]byte(r.bytes.String))
 	if ev.Purged != nil && len(w.kept) > 0 && w.kept[0].index == first && len(w.kept[0].hash) == tlog.HashSize {
@@ -286,6 +299,7 @@ func (w *walk) record(r *row) error {
 		}
 		w.kept = w.kept[1:]
 	}
+	w.report.Hashes += int64(len(hashes))
 	if w.seen != nil && w.edge.size == w.seen.size && w.edge.root() != w.seen.root {
 		return w.bad(r.seq, r.id, "the records up to this one give root %s; the last time this log was verified they gave %s", w.edge.root(), w.seen.root)
 	}
@@ -293,6 +307,19 @@ func (w *walk) record(r *row) error {
 		w.v.listed = append(w.v.listed, listedTree{r.seq, r.id, ev.Target.ID})
 	}
 	return nil
+}
+
+func (w *walk) count(ev *Event, sides []sideRow) {
+	if ev.Purged != nil {
+		w.report.Purged++
+	}
+	for _, s := range sides {
+		if ev.Erased.has(subject(s.field)) {
+			w.report.Erased++
+		} else {
+			w.report.Texts++
+		}
+	}
 }
 
 // end holds what was found against the head and the checkpoints.
