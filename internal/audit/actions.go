@@ -20,6 +20,8 @@ const (
 	ActionSetPassword     Action = "session.password.set"
 	ActionSignOut         Action = "session.sign_out"
 	ActionExport          Action = "audit.export"
+	ActionReview          Action = "audit.review"
+	ActionVerify          Action = "audit.verify"
 	ActionTreeCreate      Action = "audit.tree.create"
 	ActionKeyChange       Action = "audit.key.change"
 	ActionPurge           Action = "audit.purge"
@@ -32,7 +34,7 @@ func Actions() []Action {
 	return []Action{
 		ActionDeletePassword, ActionRequireReset, ActionResetEmail, ActionRevokeSessions,
 		ActionSignIn, ActionSignInThrottled, ActionSignInMail, ActionFirstFactor, ActionSecondFactor, ActionSwitch, ActionSetPassword, ActionSignOut,
-		ActionExport, ActionTreeCreate, ActionKeyChange, ActionPurge, ActionErase, ActionStart,
+		ActionExport, ActionReview, ActionVerify, ActionTreeCreate, ActionKeyChange, ActionPurge, ActionErase, ActionStart,
 	}
 }
 
@@ -65,6 +67,10 @@ func (a Action) Label() string {
 		return "Sign out"
 	case ActionExport:
 		return "Export audit"
+	case ActionReview:
+		return "Reviewed"
+	case ActionVerify:
+		return "Verify audit"
 	case ActionTreeCreate:
 		return "Audit log created"
 	case ActionKeyChange:

@@ -235,22 +235,23 @@ func (s *source) copyTo(ctx context.Context, f Filter, enc Encoder) (count int64
 	both, inner := errgroup.WithContext(ctx)
 	both.Go(func() error {
 		defer close(parts)
-		where, args := f.where()
-		where = `WHERE e.tree = ? AND e.seq > ? AND e.seq < ?` + where + ` ORDER BY e.seq LIMIT ?`
-		for after := int64(-1); ; {
-			p, err := s.read(inner, where, append(append([]any{s.t.number, after, s.size}, args...), exportChunk)...)
-			if err != nil || len(p.rows) == 0 {
+		for found := newSearch(s.tx, s.t, f, false); ; {
+			seqs, err := found.places(inner, exportChunk)
+			if err != nil || len(seqs) == 0 {
 				return err
+			}
+			p, err := s.readFitting(inner, f, wherePlaces(seqs), placeArgs(s.t, seqs)...)
+			if err != nil {
+				return err
+			}
+			if len(p.rows) == 0 {
+				continue
 			}
 			select {
 			case parts <- p:
 			case <-inner.Done():
 				return inner.Err()
 			}
-			if len(p.rows) < exportChunk {
-				return nil
-			}
-			after = p.rows[len(p.rows)-1].seq
 		}
 	})
 	both.Go(func() error {
@@ -274,12 +275,20 @@ func (s *source) copyTo(ctx context.Context, f Filter, enc Encoder) (count int64
 
 // read returns the events that a WHERE clause about audit_events e finds, which must put them in the order of the tree.
 func (s *source) read(ctx context.Context, where string, args ...any) (*part, error) {
+	return s.readFitting(ctx, Filter{}, where, args...)
+}
+
+// readFitting is read without the events that do not fit the filter.
+func (s *source) readFitting(ctx context.Context, f Filter, where string, args ...any) (*part, error) {
 	p := new(part)
 	var err error
 	if p.rows, err = queryRows(ctx, s.tx, where, args...); err != nil || len(p.rows) == 0 {
 		return p, err
 	}
 	if p.sides, err = s.sides(ctx, p.rows); err != nil {
+		return p, err
+	}
+	if err := s.choose(f, p); err != nil || len(p.rows) == 0 {
 		return p, err
 	}
 	if p.leaves, err = s.leaves(ctx, p.rows); err != nil {
@@ -289,6 +298,30 @@ func (s *source) read(ctx context.Context, where string, args ...any) (*part, er
 		err = s.paths.fetch(ctx, s.tx, s.t, p)
 	}
 	return p, err
+}
+
+// choose drops what does not fit the filter.
+func (s *source) choose(f Filter, p *part) error {
+	if f.IsZero() {
+		return nil
+	}
+	rows, sides := p.rows[:0], p.sides[:0]
+	for rest, i := p.sides, 0; i < len(p.rows); i++ {
+		n := 0
+		for n < len(rest) && rest[n].seq == p.seq(i) {
+			n++
+		}
+		ev, err := s.t.join(&p.rows[i], rest[:n])
+		if err != nil {
+			return err
+		}
+		if f.Matches(&ev) {
+			rows, sides = append(rows, p.rows[i]), append(sides, rest[:n]...)
+		}
+		rest = rest[n:]
+	}
+	p.rows, p.sides = rows, sides
+	return nil
 }
 
 // leaves returns the hashes of records; of one that was purged it is all there is.
@@ -415,13 +448,19 @@ func (r *Reader) Count(ctx context.Context, organizationID string, f Filter, lim
 	case err != nil:
 		return 0, false, err
 	}
-	where, args := f.where()
-	if where == "" {
+	if f.IsZero() {
 		return t.size, false, nil
 	}
-	const count = `SELECT count(*) FROM (SELECT 1 FROM audit_events e WHERE e.tree = ?%s LIMIT ?) AS found`
-	args = append(append([]any{t.number}, args...), limit+1)
-	if err := r.db.Reader().QueryRowContext(ctx, fmt.Sprintf(count, where), args...).Scan(&n); err != nil {
+	err = snapshot(ctx, r.db, func(tx *sql.Tx) error {
+		s := newSearch(tx, t, f, true)
+		for done := false; !done && n <= limit && err == nil; {
+			var found []Event
+			found, done, err = s.next(ctx, searchChunk)
+			n += int64(len(found))
+		}
+		return err
+	})
+	if err != nil {
 		return 0, false, fmt.Errorf("count audit events: %w", err)
 	}
 	return min(n, limit), n > limit, nil

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,21 +15,14 @@ import (
 // maxPage is the most events that List returns at once.
 const maxPage = 500
 
-// Filter narrows a list. The zero value of a field asks for everything.
-type Filter struct {
-	ActorQuery  string // a member id, or part of the email in any letter case
-	TargetQuery string // an id, or part of the name or the email in any letter case
-	Action      string
-	Outcome     string
-	From        time.Time // included
-	To          time.Time // not included
-	OperationID string
-}
-
 // Page is a part of a list.
 type Page struct {
 	Events []Event
 	Next   string // cursor of the next page, "" on the last
+
+	// Until is not zero when the search stopped before the page was full because it had looked long enough: Next goes on
+	// from about there.
+	Until time.Time
 }
 
 // List returns the events of an organization that fit the filter, newest
@@ -38,12 +32,33 @@ type Page struct {
 // or texts do not fit them: the error then is a *TamperedError. That the bytes
 // are in the tree is proved by Event and Verify only.
 func (l *Log) List(ctx context.Context, organizationID string, f Filter, cursor string, limit int) (Page, error) {
-	limit = min(max(limit, 1), maxPage)
 	before, err := parseCursor(cursor)
 	if err != nil {
 		return Page{}, err
 	}
-	var page Page
+	return l.page(ctx, organizationID, f, limit, true, func(s *search) { s.end = min(s.end, before) })
+}
+
+// Newer returns the page before that of a cursor: the events that come right
+// before it in the list, also newest first. Its Next is the cursor given,
+// whether or not the search could look at all in between, and "" when there is
+// nothing newer that fits.
+func (l *Log) Newer(ctx context.Context, organizationID string, f Filter, cursor string, limit int) (Page, error) {
+	before, err := parseCursor(cursor)
+	if err != nil || cursor == "" {
+		return Page{}, err
+	}
+	page, err := l.page(ctx, organizationID, f, limit, false, func(s *search) { s.first = max(s.first, before) })
+	slices.Reverse(page.Events)
+	page.Next = ""
+	if len(page.Events) > 0 {
+		page.Next = cursor
+	}
+	return page, err
+}
+
+func (l *Log) page(ctx context.Context, organizationID string, f Filter, limit int, down bool, narrow func(s *search)) (page Page, err error) {
+	limit = min(max(limit, 1), maxPage)
 	err = l.snapshot(ctx, func(tx *sql.Tx) error {
 		t, err := readTree(ctx, tx, organizationID)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -52,56 +67,38 @@ func (l *Log) List(ctx context.Context, organizationID string, f Filter, cursor 
 		if err != nil {
 			return err
 		}
-		where, args := f.where()
-		args = append(append([]any{t.number, before}, args...), limit+1)
-		page.Events, err = t.readEvents(ctx, tx, `WHERE e.tree = ? AND e.seq < ?`+where+` ORDER BY e.seq DESC LIMIT ?`, args...)
+		s := newSearch(tx, t, f, down)
+		narrow(s)
+		page, err = s.page(ctx, limit)
 		return err
 	})
 	if err != nil {
 		return Page{}, fmt.Errorf("list audit events: %w", err)
 	}
-	if len(page.Events) > limit {
-		page.Events = page.Events[:limit]
-		page.Next = formatCursor(page.Events[limit-1].Seq)
-	}
 	return page, nil
 }
 
-// where is the filter as further conditions of a query on audit_events e.
-func (f Filter) where() (conditions string, args []any) {
-	var b strings.Builder
-	for _, c := range []struct {
-		on    bool
-		where string
-		arg   any
-	}{
-		{f.Action != "", `e.action = ?`, f.Action},
-		{f.Outcome != "", `e.outcome = ?`, f.Outcome},
-		{!f.From.IsZero(), `e.time >= ?`, f.From.UnixMilli()},
-		{!f.To.IsZero(), `e.time < ?`, f.To.UnixMilli()},
-		{f.OperationID != "", `e.operation_id = ?`, f.OperationID},
-	} {
-		if c.on {
-			b.WriteString(` AND ` + c.where)
-			args = append(args, c.arg)
+// page searches until it has a page, and one event more that shows that there is another.
+func (s *search) page(ctx context.Context, limit int) (Page, error) {
+	var page Page
+	for {
+		found, done, err := s.next(ctx, min(limit+1, searchChunk))
+		if err != nil {
+			return Page{}, err
+		}
+		page.Events = append(page.Events, found...)
+		switch {
+		case len(page.Events) > limit:
+			page.Events = page.Events[:limit]
+			page.Next = formatCursor(page.Events[limit-1].Seq)
+			return page, nil
+		case done:
+			return page, nil
+		case s.looked >= maxLooked && s.rest() > s.first:
+			page.Next, page.Until = formatCursor(s.rest()), s.at
+			return page, nil
 		}
 	}
-	const person = ` AND (e.%s = ? OR EXISTS (SELECT 1 FROM audit_subjects s
-		WHERE s.tree = e.tree AND s.seq = e.seq AND s.field IN (%s) AND s.folded LIKE ? ESCAPE '\'))`
-	if q := clean(strings.TrimSpace(f.ActorQuery), maxQuery); q != "" {
-		fmt.Fprintf(&b, person, `actor_id`, `'actor.email'`)
-		args = append(args, q, contains(q))
-	}
-	if q := clean(strings.TrimSpace(f.TargetQuery), maxQuery); q != "" {
-		fmt.Fprintf(&b, person, `target_id`, `'target.label', 'target.email'`)
-		args = append(args, q, contains(q))
-	}
-	return b.String(), args
-}
-
-// contains is the LIKE pattern for a part of a folded text.
-func contains(q string) string {
-	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(fold(q)) + "%"
 }
 
 // A cursor is the seq of the last event shown.
@@ -145,4 +142,59 @@ func (l *Log) Operation(ctx context.Context, organizationID, operationID string)
 		return nil, fmt.Errorf("read audit events of an operation: %w", err)
 	}
 	return events, nil
+}
+
+// Operations returns the events of some operations, each oldest first.
+func (l *Log) Operations(ctx context.Context, organizationID string, ids []string) (map[string][]Event, error) {
+	all := make(map[string][]Event, len(ids))
+	err := l.snapshot(ctx, func(tx *sql.Tx) error {
+		t, err := readTree(ctx, tx, organizationID)
+		if errors.Is(err, sql.ErrNoRows) || len(ids) == 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for some := range slices.Chunk(ids, maxPage) {
+			args := []any{t.number}
+			for _, id := range some {
+				args = append(args, id)
+			}
+			args = append(args, len(some)*maxOperation)
+			events, err := t.readEvents(ctx, tx,
+				`WHERE e.tree = ? AND e.operation_id IN (?`+strings.Repeat(`, ?`, len(some)-1)+`) AND e.operation_id <> '' ORDER BY e.seq LIMIT ?`, args...)
+			if err != nil {
+				return err
+			}
+			for _, ev := range events {
+				all[ev.OperationID] = append(all[ev.OperationID], ev)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read audit events of operations: %w", err)
+	}
+	return all, nil
+}
+
+// TargetRecords is the type of the target of a review of the log, and of a purge. The id then is their places, such as 0-99.
+const TargetRecords = targetRecords
+
+// LastReview returns the newest event by which a member marked a stretch of the log as reviewed, or nil.
+func (l *Log) LastReview(ctx context.Context, organizationID, memberID string) (*Event, error) {
+	for cursor := ""; ; {
+		page, err := l.List(ctx, organizationID, Filter{Action: string(ActionReview), ActorID: memberID}, cursor, maxPage)
+		if err != nil {
+			return nil, err
+		}
+		for i := range page.Events {
+			if page.Events[i].Target.Type == TargetRecords {
+				return &page.Events[i], nil
+			}
+		}
+		if cursor = page.Next; cursor == "" {
+			return nil, nil
+		}
+	}
 }

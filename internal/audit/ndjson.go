@@ -44,13 +44,18 @@ type exportHead struct {
 }
 
 type exportFilter struct {
+	Text        string `json:"text,omitempty"`
 	Actor       string `json:"actor,omitempty"`
+	ActorID     string `json:"actor_id,omitempty"`
 	Target      string `json:"target,omitempty"`
 	Action      string `json:"action,omitempty"`
 	Outcome     string `json:"outcome,omitempty"`
 	From        string `json:"from,omitempty"` // included
 	To          string `json:"to,omitempty"`   // not included
 	OperationID string `json:"operation_id,omitempty"`
+	Several     bool   `json:"several,omitempty"`
+	Outside     string `json:"outside_office_hours,omitempty"`
+	After       int64  `json:"from_seq,omitempty"` // included
 }
 
 // exportEnd is the last line.
@@ -60,7 +65,12 @@ type exportEnd struct {
 }
 
 func (f Filter) exported() exportFilter {
-	e := exportFilter{Actor: f.ActorQuery, Target: f.TargetQuery, Action: f.Action, Outcome: f.Outcome, OperationID: f.OperationID}
+	e := exportFilter{
+		Text: f.Text, ActorID: f.ActorID, Several: f.Several, After: f.After, Actor: f.ActorQuery, Target: f.TargetQuery, Action: f.Action, Outcome: f.Outcome, OperationID: f.OperationID,
+	}
+	if f.Outside != nil {
+		e.Outside = f.Outside.String()
+	}
 	if !f.From.IsZero() {
 		e.From = f.From.UTC().Format(timeLayout)
 	}
