@@ -66,6 +66,7 @@ type Head struct {
 	Checkpoint     string // signed note
 	Size           int64  // records that the checkpoint is signed over
 	Filter         Filter
+	ToSeq          int64 // the place that it ends before; 0: all
 }
 
 // Subject is a personal text of an event, of which the bytes hold a salted hash only.

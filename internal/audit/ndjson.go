@@ -56,6 +56,7 @@ type exportFilter struct {
 	Several     bool   `json:"several,omitempty"`
 	Outside     string `json:"outside_office_hours,omitempty"`
 	After       int64  `json:"from_seq,omitempty"` // included
+	ToSeq       int64  `json:"to_seq,omitempty"`   // not included
 }
 
 // exportEnd is the last line.
@@ -81,9 +82,11 @@ func (f Filter) exported() exportFilter {
 }
 
 func (n *ndjsonEncoder) Begin(h Head) error {
+	filter := h.Filter.exported()
+	filter.ToSeq = h.ToSeq
 	return n.object(exportHead{
 		Kind: kindExport, Version: exportVersion, Origin: h.Origin, OrganizationID: h.OrganizationID, TreeSize: h.Size, Checkpoint: h.Checkpoint,
-		Filter: h.Filter.exported(), Created: n.created.UTC().Format(timeLayout), Build: n.build,
+		Filter: filter, Created: n.created.UTC().Format(timeLayout), Build: n.build,
 	})
 }
 
