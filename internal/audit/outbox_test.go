@@ -182,6 +182,7 @@ func TestSinkTellsHistoriesApart(t *testing.T) {
 		s.record(t, deletion(acme, 1))
 		lost := pack(t, audit.NewSink(s.log, "one", audit.FormatNDJSON))
 		putBack()
+		s.open(t)
 		s.record(t, deletion(acme, 1))
 		if now := pack(t, audit.NewSink(s.log, "one", audit.FormatNDJSON)); now.ID == lost.ID || now.Events != lost.Events {
 			t.Errorf("%s with %d records was lost, %s with %d came after", lost.ID, lost.Events, now.ID, now.Events)
