@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // organizations name their zone, and containers have no zones
 
 	"github.com/alecthomas/kong"
 )

@@ -123,7 +123,7 @@ func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, c
 			PublicURL: cfg.publicURL, TrustedProxies: cfg.trustedProxies, SessionKeys: cfg.sessionKeys,
 			PublicToken: cfg.publicToken, SharedCookies: cfg.sharedCookies, AnswerStep: answerStep,
 			SessionIdle: cfg.sessionIdle, SessionMax: cfg.sessionMax, ReasonRequired: cfg.reasonRequired,
-			TicketPattern: cfg.ticketPattern, Demo: demo, Build: buildName(),
+			TicketPattern: cfg.ticketPattern, TimeZone: cfg.timeZone, OfficeHours: cfg.officeHours, Demo: demo, Build: buildName(),
 		},
 	})
 	if err != nil {

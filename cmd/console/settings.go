@@ -20,6 +20,7 @@ import (
 
 	"orgconsole/internal/audit"
 	"orgconsole/internal/database"
+	"orgconsole/internal/handlers"
 )
 
 // settings holds what `console serve` can be told, as it was typed. Every field is a string, because the command
@@ -54,6 +55,8 @@ type settings struct {
 	SharedCookies  string `setting:"CONSOLE_SHARED_COOKIES" placeholder:"NAMES" help:"Cookies in which an application under the same parent domain keeps its Stytch session, such as stytch_session,stytch_session_jwt. Unset: not accepted."`
 	ReasonRequired string `setting:"CONSOLE_REASON_REQUIRED" default:"true" help:"Whether an operation needs a reason: true or false."`
 	TicketPattern  string `setting:"CONSOLE_TICKET_PATTERN" placeholder:"REGEXP" help:"What a ticket must look like, whole. Unset: anything, or none."`
+	TimeZone       string `setting:"CONSOLE_TIME_ZONE" default:"UTC" help:"Time zone, such as Europe/Madrid, of organizations whose trusted_metadata have no time_zone."`
+	OfficeHours    string `setting:"CONSOLE_OFFICE_HOURS" default:"Mon-Fri 08:00-18:00" help:"Office hours, in whole quarters of an hour, of organizations whose trusted_metadata have no office_hours."`
 }
 
 // config is settings, checked and decoded. It holds secrets and is never printed or logged.
@@ -75,6 +78,8 @@ type config struct {
 	sharedCookies     []string
 	reasonRequired    bool
 	ticketPattern     *regexp.Regexp // nil: any
+	timeZone          *time.Location
+	officeHours       audit.OfficeHours
 }
 
 // Stytch's limits on session_duration_minutes.
@@ -126,6 +131,8 @@ func (s settings) load(getenv func(string) string) (config, error) {
 	c.sharedCookies = s.sharedCookies(&p)
 	c.reasonRequired = s.reasonRequired(&p)
 	c.ticketPattern = s.ticketPattern(&p)
+	c.timeZone = s.timeZone(&p)
+	c.officeHours = s.officeHours(&p)
 	return c, p.err()
 }
 
@@ -396,6 +403,22 @@ func secret(p *problems, name, value, file string) string {
 		p.add(name+"_FILE", fmt.Sprintf("%s is empty", file), "a file that holds the value")
 	}
 	return text
+}
+
+func (s settings) timeZone(p *problems) *time.Location {
+	zone, err := handlers.ParseTimeZone(s.TimeZone)
+	if err != nil {
+		p.add("CONSOLE_TIME_ZONE", fmt.Sprintf("%q: %s", s.TimeZone, err), "a name of the IANA time zone database, such as Europe/Madrid")
+	}
+	return zone
+}
+
+func (s settings) officeHours(p *problems) audit.OfficeHours {
+	hours, err := handlers.ParseOfficeHours(s.OfficeHours)
+	if err != nil {
+		p.add("CONSOLE_OFFICE_HOURS", fmt.Sprintf("%q: %s", s.OfficeHours, err), "days and times within one day, in whole quarters of an hour, such as "+handlers.DefaultOfficeHours)
+	}
+	return hours
 }
 
 // databaseURL is the store's address: the one given, or console.db in the state folder.

@@ -58,7 +58,12 @@ func TestLoadDefaults(t *testing.T) {
 		projectID: "project-test-11111111-1111-4111-8111-111111111111", secret: "secret-test-hunter2",
 		addr: "127.0.0.1:8080", databaseURL: "sqlite:///home/ana/.local/state/orgconsole/console.db",
 		logLevel: slog.LevelInfo, sessionIdle: 30 * time.Minute, sessionMax: 8 * time.Hour, reasonRequired: true,
+		officeHours: audit.OfficeHours{Days: [7]bool{false, true, true, true, true, true, false}, From: 8 * time.Hour, To: 18 * time.Hour},
 	}
+	if c.timeZone != time.UTC {
+		t.Errorf("time zone %s", c.timeZone)
+	}
+	c.timeZone = nil
 	if diff := cmp.Diff(want, c, cmp.AllowUnexported(config{})); diff != "" {
 		t.Errorf("load() (-want +got):\n%s", diff)
 	}
@@ -80,6 +85,8 @@ func TestLoadEverything(t *testing.T) {
 	env["CONSOLE_SESSION_MAX"] = "2h"
 	env["CONSOLE_REASON_REQUIRED"] = "false"
 	env["CONSOLE_TICKET_PATTERN"] = "[A-Z]+-[0-9]+"
+	env["CONSOLE_TIME_ZONE"] = "Asia/Kolkata"
+	env["CONSOLE_OFFICE_HOURS"] = "Sun,Tue 00:00-24:00"
 	c, err := loadWith(t, env)
 	if err != nil {
 		t.Fatal(err)
@@ -94,12 +101,16 @@ func TestLoadEverything(t *testing.T) {
 	if err != nil || folder != "/srv/a b" {
 		t.Errorf("storeFolder(%q) = %q, %v", c.databaseURL, folder, err)
 	}
-	c.publicURL, c.ticketPattern = nil, nil
+	if got, want := c.timeZone.String(), "Asia/Kolkata"; got != want {
+		t.Errorf("time zone = %s, want %s", got, want)
+	}
+	c.publicURL, c.ticketPattern, c.timeZone = nil, nil, nil
 	want := config{
 		projectID: "anything", secret: "secret-test-hunter2", baseURL: "http://127.0.0.1:9000", addr: ":8443",
 		databaseURL: "sqlite:///srv/a%20b/console.db", sessionKeys: [][]byte{newer, older},
 		trustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")},
 		logLevel:       slog.LevelDebug, sessionIdle: 10 * time.Minute, sessionMax: 2 * time.Hour,
+		officeHours: audit.OfficeHours{Days: [7]bool{true, false, true}, To: 24 * time.Hour},
 	}
 	if diff := cmp.Diff(want, c, cmp.AllowUnexported(config{}), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("load() (-want +got):\n%s", diff)
@@ -150,6 +161,9 @@ func TestLoadRefuses(t *testing.T) {
 		{"session of broken minutes", "CONSOLE_SESSION_MAX", "90m30s", `CONSOLE_SESSION_MAX: "90m30s" is no time`},
 		{"reason", "CONSOLE_REASON_REQUIRED", "maybe", `CONSOLE_REASON_REQUIRED: "maybe" is neither`},
 		{"ticket pattern", "CONSOLE_TICKET_PATTERN", "(", "CONSOLE_TICKET_PATTERN: error parsing regexp"},
+		{"time zone", "CONSOLE_TIME_ZONE", "Mars/Phobos", `CONSOLE_TIME_ZONE: "Mars/Phobos": no time zone of that name`},
+		{"time zone of the machine", "CONSOLE_TIME_ZONE", "Local", `CONSOLE_TIME_ZONE: "Local": not the name`},
+		{"office hours", "CONSOLE_OFFICE_HOURS", "Mon-Fri 8-18", `CONSOLE_OFFICE_HOURS: "Mon-Fri 8-18": "8" is no time`},
 		{"secret twice", "STYTCH_SECRET_FILE", "/dev/null", "STYTCH_SECRET: set, and STYTCH_SECRET_FILE too"},
 		{"key file that is missing", "CONSOLE_AUDIT_KEY_FILE", "/nonexistent/key", "CONSOLE_AUDIT_KEY_FILE: open /nonexistent/key"},
 		{"key file that is empty", "CONSOLE_SESSION_KEYS_FILE", "/dev/null", "CONSOLE_SESSION_KEYS_FILE: /dev/null is empty"},
@@ -184,7 +198,7 @@ func TestLoadTellsAllAtOnce(t *testing.T) {
 	env := minimal()
 	names := []string{
 		"STYTCH_PROJECT_ID", "STYTCH_BASE_URL", "CONSOLE_ADDR", "CONSOLE_PUBLIC_URL", "CONSOLE_DATABASE_URL", "CONSOLE_SESSION_KEYS",
-		"CONSOLE_AUDIT_KEY", "CONSOLE_AUDIT_OLD_KEYS", "CONSOLE_AUDIT_RETENTION", "CONSOLE_TRUSTED_PROXIES", "CONSOLE_LOG_LEVEL", "CONSOLE_SESSION_IDLE", "CONSOLE_SESSION_MAX", "CONSOLE_REASON_REQUIRED", "CONSOLE_TICKET_PATTERN",
+		"CONSOLE_AUDIT_KEY", "CONSOLE_AUDIT_OLD_KEYS", "CONSOLE_AUDIT_RETENTION", "CONSOLE_TRUSTED_PROXIES", "CONSOLE_LOG_LEVEL", "CONSOLE_SESSION_IDLE", "CONSOLE_SESSION_MAX", "CONSOLE_REASON_REQUIRED", "CONSOLE_TICKET_PATTERN", "CONSOLE_TIME_ZONE", "CONSOLE_OFFICE_HOURS",
 	}
 	for _, name := range names {
 		env[name] = "(bad"
@@ -330,6 +344,8 @@ func TestAllSettings(t *testing.T) {
 		"CONSOLE_SESSION_MAX":     {"--session-max", "8h"},
 		"CONSOLE_REASON_REQUIRED": {"--reason-required", "true"},
 		"CONSOLE_TICKET_PATTERN":  {"--ticket-pattern", ""},
+		"CONSOLE_TIME_ZONE":       {"--time-zone", "UTC"},
+		"CONSOLE_OFFICE_HOURS":    {"--office-hours", "Mon-Fri 08:00-18:00"},
 	} {
 		if got := byName[name]; got.Flag != want.flag || got.Default != want.value {
 			t.Errorf("%s is flag %q with default %q, want %q and %q", name, got.Flag, got.Default, want.flag, want.value)

@@ -15,6 +15,7 @@ var (
 	ResultOf         = resultOf
 	CountThousands   = thousands
 	CountOpen        = countOpen
+	OfficeHoursText  = officeHoursText
 )
 
 func (q memberQuery) NextPage(cursor string) string { return q.nextPage(cursor) }

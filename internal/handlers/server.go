@@ -51,8 +51,10 @@ type Config struct {
 	SessionIdle    time.Duration
 	SessionMax     time.Duration
 	ReasonRequired bool
-	TicketPattern  *regexp.Regexp // nil: any
-	Demo           *Demo          // nil: no demo
+	TicketPattern  *regexp.Regexp    // nil: any
+	TimeZone       *time.Location    // of organizations whose metadata name none; nil: UTC
+	OfficeHours    audit.OfficeHours // of those whose metadata name none, without a zone; no day: Mon-Fri 08:00-18:00
+	Demo           *Demo             // nil: no demo
 	Build          string
 }
 
@@ -122,6 +124,15 @@ func newServer(d Deps) (*Server, error) {
 		return nil, errors.New("handlers: session times must be positive")
 	case len(c.SharedCookies) > 0 && d.JWTs == nil:
 		return nil, errors.New("handlers: shared cookies without a verifier of JWTs")
+	}
+	if c.TimeZone == nil {
+		c.TimeZone = time.UTC
+	}
+	if c.OfficeHours == (audit.OfficeHours{}) {
+		var err error
+		if c.OfficeHours, err = ParseOfficeHours(DefaultOfficeHours); err != nil {
+			return nil, fmt.Errorf("handlers: %w", err)
+		}
 	}
 	s := &Server{
 		stytch: d.Stytch, authz: d.Authz, audit: d.Audit, desk: d.Desk, db: d.DB, log: d.Logger, now: d.Now, config: c,
