@@ -132,6 +132,7 @@ func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, c
 	}
 	var running sync.WaitGroup
 	running.Go(func() { desk.Run(background) })
+	running.Go(func() { log.Run(background) })
 	if cfg.auditRetention > 0 {
 		running.Go(func() { desk.Retain(background, cfg.auditRetention) })
 	}

@@ -1,6 +1,7 @@
 package audit_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -19,16 +20,17 @@ const (
 	globex = "organization-test-globex"
 )
 
-// clock goes on a second with every look at it.
+// clock goes on a step with every look at it, a second unless it says otherwise.
 type clock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu   sync.Mutex
+	now  time.Time
+	step time.Duration
 }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.now = c.now.Add(time.Second)
+	c.now = c.now.Add(cmp.Or(c.step, time.Second))
 	return c.now
 }
 

@@ -61,6 +61,15 @@ func (l *Log) Erase(ctx context.Context, tx *sql.Tx, organizationID string, e Er
 			return 0, fmt.Errorf("erase a person: %w", err)
 		}
 	}
+	places := make([]int64, 0, len(texts))
+	for _, f := range texts {
+		if n := len(places); n == 0 || places[n-1] != f.seq {
+			places = append(places, f.seq)
+		}
+	}
+	if err := t.forgets(ctx, tx, spansOf(places)); err != nil {
+		return 0, err
+	}
 	const erase = `UPDATE audit_subjects SET salt = NULL, text = NULL, folded = NULL WHERE tree = ? AND seq = ? AND field = ?`
 	for _, f := range texts {
 		if _, err := tx.ExecContext(ctx, erase, t.number, f.seq, string(f.field)); err != nil {

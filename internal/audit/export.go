@@ -236,7 +236,11 @@ func (s *source) copyTo(ctx context.Context, f Filter, enc Encoder) (count int64
 	both, inner := errgroup.WithContext(ctx)
 	both.Go(func() error {
 		defer close(parts)
-		for found := newSearch(s.tx, s.t, f, false); ; {
+		found, err := newSearch(inner, s.tx, s.t, f, false)
+		if err != nil {
+			return err
+		}
+		for {
 			seqs, err := found.places(inner, exportChunk)
 			if err != nil || len(seqs) == 0 {
 				return err
@@ -453,7 +457,16 @@ func (r *Reader) Count(ctx context.Context, organizationID string, f Filter, lim
 		return t.size, false, nil
 	}
 	err = snapshot(ctx, r.db, func(tx *sql.Tx) error {
-		s := newSearch(tx, t, f, true)
+		s, err := newSearch(ctx, tx, t, f, true)
+		if err != nil {
+			return err
+		}
+		if s.query.exact && s.fixed == nil {
+			s.eachSegment = func(_ segment, found *places) error {
+				n += found.count()
+				return nil
+			}
+		}
 		for done := false; !done && n <= limit && err == nil; {
 			var found []Event
 			found, done, err = s.next(ctx, searchChunk)

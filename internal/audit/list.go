@@ -67,7 +67,11 @@ func (l *Log) page(ctx context.Context, organizationID string, f Filter, limit i
 		if err != nil {
 			return err
 		}
-		s := newSearch(tx, t, f, down)
+		s, err := newSearch(ctx, tx, t, f, down)
+		if err != nil {
+			return err
+		}
+		s.limited = true
 		narrow(s)
 		page, err = s.page(ctx, limit)
 		return err
@@ -92,10 +96,10 @@ func (s *search) page(ctx context.Context, limit int) (Page, error) {
 			page.Events = page.Events[:limit]
 			page.Next = formatCursor(page.Events[limit-1].Seq)
 			return page, nil
-		case done:
-			return page, nil
-		case s.looked >= maxLooked && s.rest() > s.first:
+		case done && s.tired() && s.rest() > s.first:
 			page.Next, page.Until = formatCursor(s.rest()), s.at
+			return page, nil
+		case done:
 			return page, nil
 		}
 	}

@@ -36,7 +36,7 @@ type Options struct {
 }
 
 // Log appends to the audit and reads it. It is safe for concurrent use, and
-// keeps no state of its own: what is true is in the store.
+// keeps nothing of its own that matters: what is true is in the store.
 type Log struct {
 	db       *database.DB
 	signer   note.Signer
@@ -49,6 +49,8 @@ type Log struct {
 	public   string // half of the key
 	old      []oldKey
 	cosigner note.Signer // nil but for the change of keys
+
+	wake chan struct{} // that Run has something to do
 }
 
 // New returns a log that signs with a private key as NewKey makes it. Call Start before anything else.
@@ -72,7 +74,7 @@ func New(db *database.DB, signer string, opts Options) (*Log, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	l := &Log{db: db, signer: s, verifier: verifier, now: opts.Now, rand: opts.Rand, build: opts.Build, logger: logger, public: public}
+	l := &Log{db: db, signer: s, verifier: verifier, now: opts.Now, rand: opts.Rand, build: opts.Build, logger: logger, public: public, wake: make(chan struct{}, 1)}
 	for _, key := range opts.OldKeys {
 		old, err := newOldKey(key)
 		if err != nil {
@@ -400,6 +402,12 @@ func (l *Log) advance(ctx context.Context, tx *sql.Tx, t *tree, head checkpoint,
 	l.db.AfterCommit(tx, func() {
 		l.logger.LogAttrs(context.WithoutCancel(ctx), slog.LevelInfo, "audit checkpoint",
 			slog.String("origin", head.origin), slog.Int64("size", head.size), slog.String("root", head.root.String()), slog.String("note", signed))
+		if head.size>>segmentLevels[0] != t.size>>segmentLevels[0] {
+			select {
+			case l.wake <- struct{}{}:
+			default: // it will look anyway
+			}
+		}
 	})
 	return nil
 }

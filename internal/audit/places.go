@@ -1,6 +1,9 @@
 package audit
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // places is a set of places of a stretch of records, counted from its first.
 type places struct{ words []uint64 }
@@ -15,6 +18,8 @@ func allPlaces(size int) *places {
 	p.limit(0, size)
 	return p
 }
+
+func (p *places) clone() *places { return &places{slices.Clone(p.words)} }
 
 // limit removes what is not in [first, end).
 func (p *places) limit(first, end int) {
@@ -93,9 +98,9 @@ func (p *places) takeLast() int {
 
 // last is the last of them, or -1.
 func (p *places) last() int {
-	for i := len(p.words) - 1; i >= 0; i-- {
-		if p.words[i] != 0 {
-			return i*64 + bits.Len64(p.words[i]) - 1
+	for i, w := range slices.Backward(p.words) {
+		if w != 0 {
+			return i*64 + bits.Len64(w) - 1
 		}
 	}
 	return -1

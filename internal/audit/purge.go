@@ -184,6 +184,9 @@ func (t *tree) holds(hashes *storedHashes, r *row) error {
 
 // drop removes what the records say.
 func (t *tree) drop(ctx context.Context, tx *sql.Tx, gone spans) error {
+	if err := t.forgets(ctx, tx, gone); err != nil {
+		return err
+	}
 	var dropped int64
 	for _, s := range gone {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM audit_subjects WHERE tree = ? AND seq BETWEEN ? AND ?`, t.number, s.first, s.last); err != nil {
