@@ -28,6 +28,10 @@ const (
 	batchEvents = 500
 	batchBytes  = 1_000_000
 
+	// longestWait is the longest that a tree may have to wait for its turn. What the store says beyond it was written by a
+	// clock that was wrong.
+	longestWait = time.Hour
+
 	mediaNote = "text/plain; charset=utf-8"
 )
 
@@ -103,15 +107,16 @@ func (o *Outbox) Hold(ctx context.Context) (held, fresh bool, err error) {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
 		return false, false, fmt.Errorf("read lease of the %s: %w", o.stream, err)
-	case owner == o.owner && until > now.Add(leaseTime/2).UnixMilli():
+	case owner == o.owner && until > now.Add(leaseTime/2).UnixMilli() && until <= now.Add(leaseTime).UnixMilli():
 		return true, false, nil
-	case owner != o.owner && until > now.UnixMilli():
+	case owner != o.owner && until > now.UnixMilli() && until <= now.Add(leaseTime).UnixMilli():
 		return false, false, nil
 	}
 	fresh = owner != o.owner || until <= now.UnixMilli()
 	const take = `INSERT INTO audit_stream_leases (stream, lease_owner, lease_until) VALUES (?, ?, ?)
 		ON CONFLICT (stream) DO UPDATE SET lease_owner = excluded.lease_owner, lease_until = excluded.lease_until
-		WHERE audit_stream_leases.lease_owner = excluded.lease_owner OR audit_stream_leases.lease_until <= ?`
+		WHERE audit_stream_leases.lease_owner = excluded.lease_owner OR audit_stream_leases.lease_until <= ?
+			OR audit_stream_leases.lease_until > excluded.lease_until`
 	taken, err := o.exec(ctx, take, o.stream, o.owner, now.Add(leaseTime).UnixMilli(), now.UnixMilli())
 	if err != nil {
 		return false, false, fmt.Errorf("take lease of the %s: %w", o.stream, err)
@@ -150,8 +155,9 @@ const waiting = ` FROM audit_trees t LEFT JOIN audit_streams s ON s.stream = ? A
 // others.
 func (o *Outbox) Due(ctx context.Context) ([]*Turn, error) {
 	const q = `SELECT t.organization_id, t.tree, COALESCE(s.sent, 0), COALESCE(s.pending, 0), COALESCE(s.failures, 0)` + waiting +
-		` AND COALESCE(s.next_at, 0) <= ? ORDER BY COALESCE(s.next_at, 0), t.tree LIMIT ?`
-	rows, err := o.log.db.Reader().QueryContext(ctx, q, o.stream, o.Now().UnixMilli(), turnsAtOnce)
+		` AND (COALESCE(s.next_at, 0) <= ? OR s.next_at > ?) ORDER BY COALESCE(s.next_at, 0), t.tree LIMIT ?`
+	now := o.Now()
+	rows, err := o.log.db.Reader().QueryContext(ctx, q, o.stream, now.UnixMilli(), now.Add(longestWait).UnixMilli(), turnsAtOnce)
 	if err != nil {
 		return nil, fmt.Errorf("read what the %s is to get: %w", o.stream, err)
 	}
@@ -327,12 +333,12 @@ func (o *Outbox) Delivered(ctx context.Context, p *Parcel) error {
 }
 
 // Failed records why nothing of a tree was accepted, in words for people, and
-// when to try again.
+// when to try again, which is within an hour.
 func (o *Outbox) Failed(ctx context.Context, t *Turn, problem string, next time.Time) error {
 	const fail = `INSERT INTO audit_streams (stream, tree, sent, pending, failures, next_at, problem, delivered_at) VALUES (?, ?, ?, ?, 1, ?, ?, 0)
 		ON CONFLICT (stream, tree) DO UPDATE SET failures = audit_streams.failures + 1, next_at = excluded.next_at, problem = excluded.problem
 		WHERE audit_streams.sent = excluded.sent AND audit_streams.pending = excluded.pending`
-	if _, err := o.exec(ctx, fail, o.stream, t.tree, t.sent, t.pending, next.UnixMilli(), problem); err != nil {
+	if _, err := o.exec(ctx, fail, o.stream, t.tree, t.sent, t.pending, min(next.UnixMilli(), o.Now().Add(longestWait).UnixMilli()), problem); err != nil {
 		return fmt.Errorf("record what the %s did not get: %w", o.stream, err)
 	}
 	return nil

@@ -302,6 +302,12 @@ func TestOutboxLease(t *testing.T) {
 			t.Fatal(err)
 		}
 		hold(two, false, false)
+		s.clock.later(-day) // it was wrong
+		hold(two, true, true)
+		hold(one, false, false)
+		s.clock.later(-day)
+		hold(two, true, false)
+		hold(one, false, false)
 	})
 }
 
@@ -351,6 +357,11 @@ func TestOutboxTakesTurns(t *testing.T) {
 		if err != nil || backlog.Waiting != 4+6 || backlog.Trees != 3 || backlog.Failing != 1 || backlog.Age < time.Hour || !backlog.LastDelivery.IsZero() {
 			t.Errorf("Backlog: %+v, %v", backlog, err)
 		}
+		s.clock.later(-day) // it was wrong
+		if diff := cmp.Diff([]string{"", globex, acme}, order()); diff != "" {
+			t.Errorf("a day before (-want +got):\n%s", diff)
+		}
+		s.clock.later(day)
 		deliver(t, o, pack(t, o))
 		lag, err = o.Lag(t.Context(), acme)
 		if err != nil || !lag.Configured || lag.Problem != "" || lag.Waiting != 0 || lag.Age != 0 || lag.LastDelivery.IsZero() {

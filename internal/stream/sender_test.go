@@ -1,0 +1,441 @@
+package stream_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"orgconsole/internal/audit"
+	"orgconsole/internal/database/databasetest"
+	"orgconsole/internal/stream"
+)
+
+func TestSenderSendsAll(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, place *databasetest.Store) {
+		s := newSite(t, place)
+		r := newReceiver(t, s.clock)
+		s.record(t, acme, 3)
+		s.record(t, globex, 2)
+		o := s.sink()
+		sender := s.sender(t, o, r.URL+"/in?key=hidden")
+		pass(t, sender)
+		got := map[string][]int64{}
+		for _, m := range r.got() {
+			got[m.organizationID] = append(got[m.organizationID], m.seqs...)
+			if m.contentType != "application/x-ndjson" {
+				t.Errorf("Content-Type %s", m.contentType)
+			}
+			if _, err := audit.VerifyExport(bytes.NewReader(m.body), s.public); err != nil {
+				t.Error(err)
+			}
+		}
+		if diff := cmp.Diff(map[string][]int64{"": {0, 1, 2, 3}, acme: {0, 1, 2}, globex: {0, 1}}, got); diff != "" {
+			t.Errorf("received (-want +got):\n%s", diff)
+		}
+		pass(t, sender)
+		if n := len(r.got()); n != 3 {
+			t.Errorf("%d messages, want 3: something was sent twice", n)
+		}
+		s.record(t, acme, 1)
+		// A restart goes on where the one before was.
+		pass(t, s.sender(t, audit.NewSink(s.openLog(t, s.Open(t)), "one", audit.FormatNDJSON), r.URL))
+		all := r.got()
+		if last := all[len(all)-1]; len(all) != 4 || !cmp.Equal(last.seqs, []int64{3}) {
+			t.Errorf("after a restart: %d messages, the last of %v", len(all), last.seqs)
+		}
+		if lag := s.lag(t, o); lag.Waiting != 0 || lag.Problem != "" || !lag.LastDelivery.Equal(s.clock.Now()) {
+			t.Errorf("lag %+v", lag)
+		}
+		if s.logged.String() != "" {
+			t.Errorf("it complains:\n%s", s.logged)
+		}
+	})
+}
+
+func TestSenderSendsOCSF(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, databasetest.SQLite(t))
+	r := newReceiver(t, s.clock)
+	s.record(t, acme, 2)
+	pass(t, s.sender(t, audit.NewSink(s.log, "one", audit.FormatOCSF), r.URL))
+	for _, m := range r.got() {
+		for line := range bytes.Lines(m.body) {
+			if !bytes.Contains(line, []byte(`"version":"1.8.0"`)) {
+				t.Errorf("not OCSF: %s", line)
+			}
+		}
+	}
+	if n := len(r.got()); n != 2 {
+		t.Errorf("%d messages, want 2", n)
+	}
+}
+
+// What a receiver answers other than a 2xx is said and sent again later, as
+// the same message; nothing after it overtakes.
+func TestSenderRetries(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		answer  func(int, message, http.ResponseWriter) bool
+		wait    time.Duration // at least, after the first
+		result  string
+		problem string
+	}{
+		{"500", status(500), stream.FirstWait, stream.ResultFailed, "500 Internal Server Error"},
+		{"503 with seconds", status(503, "Retry-After", "120"), 2 * time.Minute, stream.ResultFailed, "503"},
+		{"429", status(429, "Retry-After", "90"), 90 * time.Second, stream.ResultThrottled, "429 Too Many Requests"},
+		{"429 with a date", status(429, "Retry-After", newClock().Now().Add(7*time.Minute).Format(http.TimeFormat)), 7 * time.Minute, stream.ResultThrottled, "429"},
+		{"429 for ever", status(429, "Retry-After", "99999999999"), time.Hour, stream.ResultThrottled, "429"},
+		{"429 with nonsense", status(429, "Retry-After", "soon"), stream.FirstWait, stream.ResultThrottled, "429"},
+		{"410", status(410), stream.FirstWait, stream.ResultRefused, "nobody receives there any more"},
+		{"400", status(400), stream.FirstWait, stream.ResultRefused, "400 Bad Request"},
+		{"401", status(401), stream.FirstWait, stream.ResultRefused, "the secret"},
+		{"413", status(413), stream.FirstWait, stream.ResultRefused, "1 MiB"},
+		{"redirect", status(307, "Location", "/elsewhere"), stream.FirstWait, stream.ResultRedirected, "not followed"},
+		{"304", status(304), stream.FirstWait, stream.ResultRedirected, "304"},
+		{"a status nobody knows", status(799), stream.FirstWait, stream.ResultFailed, "799"},
+		{"garbage", raw("\x00\x01 hidden\r\n\r\n"), stream.FirstWait, stream.ResultUnanswered, "cannot be read"},
+		{"closes", raw(""), stream.FirstWait, stream.ResultUnanswered, "connection"},
+		{"endless headers", endless, stream.FirstWait, stream.ResultUnanswered, "cannot be read"},
+		{"hangs", hang, stream.FirstWait, stream.ResultUnanswered, "in time"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, databasetest.SQLite(t))
+			s.record(t, acme, 2)
+			o := s.sink()
+			r := newReceiver(t, s.clock)
+			timeout := 10 * time.Second
+			if test.name == "hangs" {
+				timeout = 50 * time.Millisecond
+			}
+			sender := s.sender(t, o, r.URL+"/hidden?hidden=hidden", func(e *stream.Endpoint) { e.SetTimeout(timeout) })
+			// The system's tree is through before the receiver gets into trouble.
+			r.answers(func(n int, m message, w http.ResponseWriter) bool {
+				return m.organizationID != "" && test.answer(n, m, w)
+			})
+			pass(t, sender)
+			if s.results[test.result] != 1 || s.results[stream.ResultAccepted] != 1 {
+				t.Errorf("counted %v, want one %s", s.results, test.result)
+			}
+			lag := s.lag(t, o)
+			if !strings.Contains(lag.Problem, test.problem) || lag.Waiting != 2 || !lag.NextTry.Equal(s.clock.Now().Add(test.wait)) {
+				t.Errorf("lag %+v at %v, want a problem with %q and another try after %v", lag, s.clock.Now(), test.problem, test.wait)
+			}
+			s.record(t, acme, 1)
+			s.clock.later(test.wait - time.Millisecond)
+			pass(t, sender)
+			if n := len(r.got()); n != 2 {
+				t.Errorf("%d messages before the time, want 2", n)
+			}
+			r.answers(nil)
+			s.clock.later(time.Millisecond)
+			pass(t, sender)
+			all := r.got()
+			if len(all) != 4 || all[1].id != all[2].id || all[2].id == all[3].id ||
+				!cmp.Equal([][]int64{all[1].seqs, all[2].seqs, all[3].seqs}, [][]int64{{0, 1}, {0, 1}, {2}}) {
+				t.Fatalf("%d messages: %+v", len(all), all)
+			}
+			if lag := s.lag(t, o); lag.Waiting != 0 || lag.Problem != "" || !lag.NextTry.IsZero() {
+				t.Errorf("lag %+v", lag)
+			}
+			if log := s.logged.String(); strings.Contains(log+lag.Problem, "hidden") || strings.Contains(log, "whsec_") || strings.Contains(log, "v1,") ||
+				!strings.Contains(log, test.problem) || !strings.Contains(log, "accepted again") {
+				t.Errorf("the log tells too much or too little:\n%s", log)
+			}
+		})
+	}
+}
+
+// raw answers bytes and closes the connection.
+func raw(text string) func(int, message, http.ResponseWriter) bool {
+	return func(_ int, _ message, w http.ResponseWriter) bool {
+		conn := hijack(w)
+		fmt.Fprint(conn, text)
+		conn.Close()
+		return true
+	}
+}
+
+func hijack(w http.ResponseWriter) net.Conn {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	return conn
+}
+
+func endless(_ int, _ message, w http.ResponseWriter) bool {
+	conn := hijack(w)
+	defer conn.Close()
+	fmt.Fprint(conn, "HTTP/1.1 200 OK\r\n")
+	for {
+		if _, err := fmt.Fprintf(conn, "X-Hidden: %s\r\n", strings.Repeat("x", 1000)); err != nil {
+			return true
+		}
+	}
+}
+
+// hang never answers; the connection is closed with the receiver.
+func hang(_ int, _ message, w http.ResponseWriter) bool {
+	hijack(w)
+	return true
+}
+
+// A huge body, or one that never ends, after a 2xx is no reason to send again, nor to read it.
+func TestSenderReadsNoAnswers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, databasetest.SQLite(t))
+	s.record(t, acme, 1)
+	r := newReceiver(t, s.clock)
+	r.answers(func(n int, _ message, w http.ResponseWriter) bool {
+		conn := hijack(w)
+		if n == 1 {
+			fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\nx")
+		} else {
+			fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+		}
+		return true // the connection stays open
+	})
+	o := s.sink()
+	pass(t, s.sender(t, o, r.URL))
+	if lag := s.lag(t, o); lag.Waiting != 0 || s.results[stream.ResultAccepted] != 2 {
+		t.Errorf("lag %+v, counted %v", lag, s.results)
+	}
+}
+
+func TestSenderFollowsNoRedirect(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, databasetest.SQLite(t))
+	elsewhere := newReceiver(t, s.clock)
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		r := newReceiver(t, s.clock)
+		r.answers(status(code, "Location", elsewhere.URL))
+		pass(t, s.sender(t, s.sink(), r.URL))
+		s.clock.later(time.Hour)
+		if len(r.got()) == 0 || len(elsewhere.got()) != 0 {
+			t.Errorf("%d: %d messages, and %d where it led to", code, len(r.got()), len(elsewhere.got()))
+		}
+	}
+}
+
+func TestSenderChecksCertificates(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, databasetest.SQLite(t))
+	var asked int
+	tls := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }))
+	tls.Config.ErrorLog = nil
+	tls.StartTLS()
+	t.Cleanup(tls.Close)
+	s.record(t, acme, 1)
+	o := s.sink()
+	// The system's tree is the first, so acme's turn does not come.
+	pass(t, s.sender(t, o, tls.URL))
+	if !strings.Contains(s.logged.String(), "certificate is not valid") || asked != 0 {
+		t.Errorf("asked %d times; log:\n%s", asked, s.logged)
+	}
+	s.clock.later(time.Minute)
+	pass(t, s.sender(t, o, tls.URL, func(e *stream.Endpoint) {
+		roots := x509.NewCertPool()
+		roots.AddCert(tls.Certificate())
+		e.Trust(roots)
+	}))
+	if lag := s.lag(t, o); lag.Waiting != 0 {
+		t.Errorf("lag %+v", lag)
+	}
+}
+
+func TestBackoff(t *testing.T) {
+	t.Parallel()
+	want := stream.FirstWait
+	for n := range 100 {
+		if low, high := stream.Backoff(n, 0), stream.Backoff(n, 1); low != want/2 || high != want {
+			t.Errorf("after %d failures %v to %v, want %v to %v", n, low, high, want/2, want)
+		}
+		want = min(2*want, stream.LastWait)
+	}
+}
+
+// A receiver that is down gets one message now and then, however many logs there are.
+func TestSenderLeavesAReceiverInTroubleAlone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, databasetest.SQLite(t))
+	for n := range 20 {
+		s.record(t, fmt.Sprintf("organization-test-%d", n), 1)
+	}
+	r := newReceiver(t, s.clock)
+	r.answers(status(500))
+	sender := s.sender(t, s.sink(), r.URL)
+	for range 3600 {
+		pass(t, sender)
+		s.clock.later(time.Second)
+	}
+	if n := len(r.got()); n < 12 || n > 25 {
+		t.Errorf("%d messages in an hour", n)
+	}
+	r.answers(nil)
+	for range 300 {
+		pass(t, sender)
+		s.clock.later(time.Second)
+	}
+	if b, err := s.sink().Backlog(t.Context()); err != nil || b.Waiting != 0 || b.Failing != 0 {
+		t.Errorf("five minutes after it is back: %+v, %v", b, err)
+	}
+}
+
+// One log that a receiver does not take does not hold up the others: whether it says that the message is bad, or just fails.
+func TestSenderIsNotHeldUpByOneLog(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{400, 413, 422, 500} {
+		t.Run(fmt.Sprint(code), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, databasetest.SQLite(t))
+			s.record(t, acme, 1)
+			s.record(t, globex, 1)
+			r := newReceiver(t, s.clock)
+			r.answers(func(_ int, m message, w http.ResponseWriter) bool {
+				if m.organizationID == acme {
+					w.WriteHeader(code)
+				}
+				return m.organizationID == acme
+			})
+			o := s.sink()
+			sender := s.sender(t, o, r.URL)
+			for range 600 {
+				pass(t, sender)
+				s.clock.later(time.Second)
+			}
+			lag, err := o.Lag(t.Context(), globex)
+			if err != nil || lag.Waiting != 0 {
+				t.Errorf("lag of the other %+v, %v", lag, err)
+			}
+			if lag := s.lag(t, o); lag.Waiting != 1 || !strings.Contains(lag.Problem, fmt.Sprint(code)) {
+				t.Errorf("lag %+v", lag)
+			}
+		})
+	}
+}
+
+func TestSenderSendsNothingThatDoesNotVerify(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, place *databasetest.Store) {
+		s := newSite(t, place)
+		s.record(t, acme, 2)
+		s.record(t, globex, 2)
+		s.Exec(t, `UPDATE audit_events SET bytes = replace(bytes, 'asked', 'given') WHERE tree = 2 AND seq = 1`)
+		r := newReceiver(t, s.clock)
+		o := s.sink()
+		pass(t, s.sender(t, o, r.URL))
+		for _, m := range r.got() {
+			if m.organizationID == acme {
+				t.Errorf("sent %s", m.body)
+			}
+		}
+		if lag := s.lag(t, o); lag.Waiting != 2 || !strings.Contains(lag.Problem, "does not verify") || !strings.Contains(lag.Problem, "seq 1") {
+			t.Errorf("lag %+v", lag)
+		}
+		if s.results[stream.ResultTampered] != 1 || s.results[stream.ResultAccepted] != 2 {
+			t.Errorf("counted %v", s.results)
+		}
+	})
+}
+
+func TestSenderStops(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, databasetest.SQLite(t))
+	s.record(t, acme, 1)
+	r := newReceiver(t, s.clock)
+	got := make(chan struct{}, 10)
+	r.answers(func(_ int, _ message, w http.ResponseWriter) bool {
+		got <- struct{}{}
+		return hang(0, message{}, w)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	o := s.sink()
+	go func() {
+		defer close(ended)
+		s.sender(t, o, r.URL).Run(ctx)
+	}()
+	<-got
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it does not stop")
+	}
+	backlog, err := o.Backlog(t.Context())
+	if err != nil || backlog.Failing != 0 || strings.Contains(s.logged.String(), "not accepted") {
+		t.Errorf("its own end counts as the receiver's failure: %+v, %v\n%s", backlog, err, s.logged)
+	}
+	// And the next process need not wait for the lease.
+	if held, _, err := audit.NewSink(s.log, "two", audit.FormatNDJSON).Hold(t.Context()); err != nil || !held {
+		t.Errorf("Hold after the stop: %v, %v", held, err)
+	}
+}
+
+func TestWitnessIsSentTheNewest(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, place *databasetest.Store) {
+		s := newSite(t, place)
+		r := newReceiver(t, s.clock)
+		o := audit.NewWitness(s.log, "one")
+		sender := s.sender(t, o, r.URL)
+		s.record(t, acme, 2)
+		pass(t, sender)
+		r.answers(status(503))
+		s.record(t, acme, 2)
+		pass(t, sender)
+		s.record(t, acme, 3)
+		s.clock.later(time.Minute)
+		r.answers(nil)
+		pass(t, sender)
+		pass(t, sender)
+		want, err := s.log.Checkpoint(t.Context(), acme)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := r.got()
+		var sizes []string
+		for _, m := range all {
+			lines := strings.Split(string(m.body), "\n")
+			sizes = append(sizes, lines[1])
+			if !strings.HasPrefix(m.contentType, "text/plain") {
+				t.Errorf("Content-Type %s", m.contentType)
+			}
+		}
+		// The system's tree, acme's of 2 and of 4, which was refused, and of 7.
+		if diff := cmp.Diff([]string{"3", "2", "4", "7"}, sizes); diff != "" {
+			t.Errorf("sizes (-want +got):\n%s", diff)
+		}
+		if last := all[len(all)-1]; string(last.body) != want {
+			t.Errorf("the newest is\n%s\nwant\n%s", last.body, want)
+		}
+		if lag := s.lag(t, o); lag.Waiting != 0 || lag.Problem != "" {
+			t.Errorf("lag %+v", lag)
+		}
+	})
+}
+
+// A store that cannot be reached is asked again, and not all the time.
+func TestSenderWithoutAStore(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, databasetest.SQLite(t))
+	sender := s.sender(t, s.sink(), "http://127.0.0.1:1")
+	s.db.Close()
+	if err := sender.Pass(t.Context()); err == nil || errors.Is(err, audit.ErrTampered) {
+		t.Errorf("Pass: %v", err)
+	}
+}
