@@ -141,7 +141,7 @@ func (t *tree) purged(r *row, sides []sideRow) (Event, error) {
 	case r.time != 0 || r.action != "" || r.phase != "" || r.outcome != "" || r.actorID != "" || r.targetID != "":
 		return bad("it was purged, and a column says something that nothing proves")
 	case len(sides) > 0:
-		return bad("it was purged, and its text " + sides[0].field + " is there")
+		return bad("it was purged, and its text " + string(sides[0].field) + " is there")
 	}
 	return Event{Seq: r.seq, ID: r.id, OrganizationID: t.organizationID, OperationID: r.operationID, Purged: by}, nil
 }

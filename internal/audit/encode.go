@@ -44,6 +44,9 @@ func subjects() [4]subject {
 	return [4]subject{subjectActorEmail, subjectTargetLabel, subjectTargetEmail, subjectSourceIP}
 }
 
+// column is the name of the column that holds the text; its salt has the same and _salt.
+func (s subject) column() string { return strings.Replace(string(s), ".", "_", 1) }
+
 // subjectText is where an event holds the text.
 func (ev *Event) subjectText(s subject) *string {
 	switch s {

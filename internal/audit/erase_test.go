@@ -82,7 +82,7 @@ func TestErase(t *testing.T) {
 			t.Errorf("evidence of an erased record: %+v, %v", evidence, err)
 		}
 		var left int
-		const find = `SELECT count(*) FROM audit_subjects WHERE text LIKE '%person1@%' OR folded LIKE '%person1@%' OR text LIKE 'Person 1%' OR text = '192.0.2.9' AND seq = 6`
+		const find = `SELECT count(*) FROM audit_texts WHERE actor_email LIKE '%person1@%' OR target_email LIKE '%person1@%' OR target_label LIKE 'Person 1%' OR source_ip = '192.0.2.9' AND seq = 6`
 		if err := s.db.Reader().QueryRowContext(t.Context(), find).Scan(&left); err != nil || left > 0 {
 			t.Errorf("%d texts are left, %v", left, err)
 		}
@@ -159,28 +159,31 @@ func TestEraseOfMoreThanFitsIntoOneEvent(t *testing.T) {
 func TestVerifyFindsWhatAnAdversaryErased(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, place maker) {
-		const null = `UPDATE audit_subjects SET salt = NULL, text = NULL, folded = NULL WHERE tree = 2 AND `
+		// What was there is not any more; what never was stays so.
+		const target = `target_label = CASE target_label WHEN '' THEN '' END, target_label_salt = CASE target_label WHEN '' THEN '' END,
+			target_email = CASE target_email WHEN '' THEN '' END, target_email_salt = CASE target_email WHEN '' THEN '' END`
+		const null = `UPDATE audit_texts SET actor_email = CASE actor_email WHEN '' THEN '' END, actor_email_salt = CASE actor_email WHEN '' THEN '' END,
+			source_ip = CASE source_ip WHEN '' THEN '' END, source_ip_salt = CASE source_ip WHEN '' THEN '' END, ` + target + ` WHERE tree = 2 AND `
 		for name, c := range map[string]struct {
 			sql  string
 			want string
 			seq  int64
 		}{
 			"another person":             {null + `seq = 1`, "no event says so", 1},
-			"another of the same record": {null + `seq = 2 AND field = 'source.ip'`, "no event says so", 2},
+			"another of the same record": {`UPDATE audit_texts SET source_ip = NULL, source_ip_salt = NULL WHERE tree = 2 AND seq = 2`, "no event says so", 2},
 			"what another one typed":     {null + `seq = 7`, "no event says so", 7},
 			"after the erasure":          {null + `seq = 9`, "no event says so", 9},
-			"half":                       {`UPDATE audit_subjects SET salt = NULL WHERE tree = 2 AND seq = 4 AND field = 'target.label'`, "half gone", 4},
-			"the row too":                {`DELETE FROM audit_subjects WHERE tree = 2 AND seq = 4`, "is gone", 4},
+			"half":                       {`UPDATE audit_texts SET target_label_salt = NULL WHERE tree = 2 AND seq = 4`, "half gone", 4},
+			"the row too":                {`DELETE FROM audit_texts WHERE tree = 2 AND seq = 4`, "is gone", 4},
 			"the erasure's member, by column": {
-				`UPDATE audit_events SET target_id = 'member-test-2' WHERE tree = 2 AND seq = 8; ` + null + `seq = 4 AND field LIKE 'target%'`,
+				`UPDATE audit_events SET target_id = 'member-test-2' WHERE tree = 2 AND seq = 8; UPDATE audit_texts SET ` + target + ` WHERE tree = 2 AND seq = 4`,
 				"no event says so", 2,
 			},
 			"the erasure's member, in the bytes": {
-				`UPDATE audit_events SET target_id = 'member-test-0', bytes = replace(bytes, 'member-test-1', 'member-test-0') WHERE tree = 2 AND seq = 8; ` +
-					null + `seq IN (0, 1) AND field LIKE 'target%'`,
+				`UPDATE audit_events SET target_id = 'member-test-0', bytes = replace(bytes, 'member-test-1', 'member-test-0') WHERE tree = 2 AND seq = 8; UPDATE audit_texts SET ` + target + ` WHERE tree = 2 AND seq IN (0, 1)`,
 				"no event says so", 2,
 			},
-			"another text put there": {`UPDATE audit_subjects SET salt = '00', text = 'x', folded = 'x' WHERE tree = 2 AND seq = 2 AND field = 'target.email'`, "does not fit", 2},
+			"another text put there": {`UPDATE audit_texts SET target_email_salt = '00', target_email = 'x' WHERE tree = 2 AND seq = 2`, "does not fit", 2},
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

@@ -403,8 +403,8 @@ func (s *source) open(p *part, fn func(*Entry) error) error {
 func appendSubjects(all []Subject, sides []sideRow) []Subject {
 	for _, field := range subjects() {
 		for _, s := range sides {
-			if s.field == string(field) {
-				all = append(all, Subject{Field: s.field, Salt: s.salt.String, Text: s.text.String, Erased: !s.text.Valid})
+			if s.field == field {
+				all = append(all, Subject{Field: string(s.field), Salt: s.salt.String, Text: s.text.String, Erased: !s.text.Valid})
 			}
 		}
 	}

@@ -22,12 +22,12 @@ func (l *Log) Fill(ctx context.Context, organizationID string, events int, event
 			if ev.ID, err = newID(ev.Time, l.rand); err != nil {
 				return err
 			}
-			r, sides, err := l.split(ev)
+			r, apart, err := l.split(ev)
 			if err != nil {
 				return err
 			}
-			bytes, first := r.encode(), tlog.StoredHashIndex(0, e.size)
-			if _, err := l.db.Exec(ctx, tx, inserts(t, r, bytes, sides, first, e.add(tlog.RecordHash(bytes)))...); err != nil {
+			bytes := r.encode()
+			if _, err := l.db.Exec(ctx, tx, inserts(t, r, bytes, apart, e.add(tlog.RecordHash(bytes)))...); err != nil {
 				return err
 			}
 		}

@@ -144,9 +144,9 @@ func TestWhatDoesNotFitIsNotShown(t *testing.T) {
 		list bool // List shows it all the same: it is not under a proof
 	}{
 		"bytes": {sql: `UPDATE audit_events SET bytes = replace(bytes, 'HD-1', 'HD-2') WHERE tree = 2 AND seq = 1`, list: true},
-		"text":  {sql: `UPDATE audit_subjects SET text = 'x', folded = 'x' WHERE tree = 2 AND seq = 1 AND field = 'target.label'`},
+		"text":  {sql: `UPDATE audit_texts SET target_label = 'x' WHERE tree = 2 AND seq = 1`},
 		"head":  {sql: `UPDATE audit_trees SET size = 2 WHERE tree = 2`, list: true},
-		"hash":  {sql: `DELETE FROM audit_hashes WHERE tree = 2 AND idx = 0`, list: true},
+		"hash":  {sql: `UPDATE audit_events SET hashes = substr(hashes, 1, 0) WHERE tree = 2 AND seq = 0`, list: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

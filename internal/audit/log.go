@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -149,8 +148,8 @@ func (l *Log) lock(ctx context.Context, tx *sql.Tx, organizationID string) error
 func (l *Log) createSystemTree(ctx context.Context, tx *sql.Tx) error {
 	// Without a single tree the store is new, or somebody emptied one table and left the others.
 	var left bool
-	const records = `SELECT NOT EXISTS (SELECT 1 FROM audit_trees) AND (EXISTS (SELECT 1 FROM audit_events) OR EXISTS (SELECT 1 FROM audit_subjects)
-		OR EXISTS (SELECT 1 FROM audit_hashes) OR EXISTS (SELECT 1 FROM audit_checkpoints))`
+	const records = `SELECT NOT EXISTS (SELECT 1 FROM audit_trees) AND (EXISTS (SELECT 1 FROM audit_events) OR EXISTS (SELECT 1 FROM audit_texts)
+		OR EXISTS (SELECT 1 FROM audit_checkpoints))`
 	if err := tx.QueryRowContext(ctx, records).Scan(&left); err != nil {
 		return fmt.Errorf("look for records: %w", err)
 	}
@@ -296,7 +295,7 @@ func (l *Log) add(ctx context.Context, tx *sql.Tx, t *tree, ev Event) (Event, er
 		return Event{}, err
 	}
 	ev.Seq, ev.ID, ev.Time, ev.Build, ev.Schema = t.size, id, now, clean(l.build, maxText), schema
-	r, sides, err := l.split(ev)
+	r, apart, err := l.split(ev)
 	if err != nil {
 		return Event{}, err
 	}
@@ -317,7 +316,7 @@ func (l *Log) add(ctx context.Context, tx *sql.Tx, t *tree, ev Event) (Event, er
 	if head.root, err = tlog.TreeHash(head.size, edge); err != nil {
 		return Event{}, fmt.Errorf("hash tree: %w", err)
 	}
-	err = l.advance(ctx, tx, t, head, inserts(t, r, bytes, sides, first, hashes)...)
+	err = l.advance(ctx, tx, t, head, inserts(t, r, bytes, apart, hashes)...)
 	if database.IsUnique(err) {
 		// Not wrapped: to the caller a key that is taken means one of its own.
 		return Event{}, &TamperedError{Tree: t.organizationID, Seq: t.size, Problem: "there is a record or a hash beyond the head: " + err.Error()}
@@ -328,17 +327,13 @@ func (l *Log) add(ctx context.Context, tx *sql.Tx, t *tree, ev Event) (Event, er
 	return ev, nil
 }
 
-// side is a row of audit_subjects.
-type side struct {
-	field subject
-	salt  string
-	text  string
-}
+// sides are what a row of audit_texts holds, in the order of subjects.
+type sides struct{ text, salt [4]string }
 
 // split takes the personal texts out of an event and leaves their salted hashes.
-func (l *Log) split(ev Event) (*record, []side, error) {
+func (l *Log) split(ev Event) (*record, *sides, error) {
 	r := &record{event: ev}
-	var sides []side
+	apart := new(sides)
 	for i, field := range subjects() {
 		text := *ev.subjectText(field)
 		if text == "" {
@@ -350,34 +345,33 @@ func (l *Log) split(ev Event) (*record, []side, error) {
 		}
 		r.hashes[i] = salted(salt, text)
 		*r.event.subjectText(field) = ""
-		sides = append(sides, side{field, hex.EncodeToString(salt), text})
+		apart.text[i], apart.salt[i] = text, hex.EncodeToString(salt)
 	}
-	return r, sides, nil
+	return r, apart, nil
 }
 
 // inserts are the statements that store a record.
-func inserts(t *tree, r *record, bytes []byte, sides []side, first int64, hashes []tlog.Hash) []database.Statement {
+func inserts(t *tree, r *record, bytes []byte, apart *sides, hashes []tlog.Hash) []database.Statement {
 	ev := &r.event
-	const event = `INSERT INTO audit_events (tree, seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	const event = `INSERT INTO audit_events (tree, seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id, hashes)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	stored := make([]byte, 0, len(hashes)*tlog.HashSize)
+	for _, h := range hashes {
+		stored = append(stored, h[:]...)
+	}
 	statements := []database.Statement{{Query: event, Args: []any{
 		t.number, ev.Seq, ev.ID, string(bytes), ev.Time.UnixMilli(), string(ev.Action), string(ev.Phase),
-		ev.OperationID, string(ev.Outcome), ev.Actor.MemberID, ev.Target.ID,
+		ev.OperationID, string(ev.Outcome), ev.Actor.MemberID, ev.Target.ID, stored,
 	}}}
-	if len(sides) > 0 {
-		args := make([]any, 0, 6*len(sides))
-		for _, s := range sides {
-			args = append(args, t.number, ev.Seq, string(s.field), s.salt, s.text, fold(s.text))
+	if *apart != (sides{}) {
+		const texts = `INSERT INTO audit_texts (tree, seq, ` + textColumns + `, ` + saltColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+		args := []any{t.number, ev.Seq}
+		for _, s := range append(apart.text[:], apart.salt[:]...) {
+			args = append(args, s)
 		}
-		const subjects = `INSERT INTO audit_subjects (tree, seq, field, salt, text, folded) VALUES (?, ?, ?, ?, ?, ?)`
-		statements = append(statements, database.Statement{Query: subjects + strings.Repeat(`, (?, ?, ?, ?, ?, ?)`, len(sides)-1), Args: args})
+		statements = append(statements, database.Statement{Query: texts, Args: args})
 	}
-	args := make([]any, 0, 3*len(hashes))
-	for i, h := range hashes {
-		args = append(args, t.number, first+int64(i), h[:])
-	}
-	const insert = `INSERT INTO audit_hashes (tree, idx, hash) VALUES (?, ?, ?)`
-	return append(statements, database.Statement{Query: insert + strings.Repeat(`, (?, ?, ?)`, len(hashes)-1), Args: args})
+	return statements
 }
 
 // advance runs the statements and replaces the head and the checkpoint of a tree.

@@ -361,14 +361,14 @@ func TestStartRefuses(t *testing.T) {
 	}{
 		"nothing wrong":       {},
 		"another key":         {signer: other, want: audit.ErrWrongKey},
-		"a hash changed":      {sql: `UPDATE audit_hashes SET hash = zeroblob(32) WHERE tree = 2 AND idx = 3`, want: audit.ErrTampered},
-		"a hash gone":         {sql: `DELETE FROM audit_hashes WHERE tree = 2 AND idx = 2`, want: audit.ErrTampered},
+		"a hash changed":      {sql: `UPDATE audit_events SET hashes = zeroblob(32) WHERE tree = 2 AND seq = 2`, want: audit.ErrTampered},
+		"a hash gone":         {sql: `UPDATE audit_events SET hashes = substr(hashes, 1, 32) WHERE tree = 2 AND seq = 1`, want: audit.ErrTampered},
 		"the root changed":    {sql: `UPDATE audit_trees SET root = (SELECT root FROM audit_trees WHERE tree = 1) WHERE tree = 2`, want: audit.ErrTampered},
 		"the size changed":    {sql: `UPDATE audit_trees SET size = 0 WHERE tree = 2`, want: audit.ErrTampered},
 		"no checkpoint":       {sql: `DELETE FROM audit_checkpoints WHERE tree = 2`, want: audit.ErrTampered},
 		"a tree gone":         {sql: `DELETE FROM audit_trees WHERE tree = 2`, want: audit.ErrTampered},
 		"all trees gone":      {sql: `DELETE FROM audit_trees`, want: audit.ErrTampered},
-		"the system tree too": {sql: `DELETE FROM audit_trees; DELETE FROM audit_events; DELETE FROM audit_hashes; DELETE FROM audit_subjects`, want: audit.ErrTampered},
+		"the system tree too": {sql: `DELETE FROM audit_trees; DELETE FROM audit_events; DELETE FROM audit_texts`, want: audit.ErrTampered},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

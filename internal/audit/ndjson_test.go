@@ -270,7 +270,7 @@ func TestErasedTextsAreShownAsErased(t *testing.T) {
 		t.Errorf("no erased texts in %s", ocsf)
 	}
 	// Nobody but the log itself erases.
-	s.tamper(t, `UPDATE audit_subjects SET salt = NULL, text = NULL, folded = NULL WHERE tree = 2 AND seq = 2`)
+	s.tamper(t, `UPDATE audit_texts SET actor_email = NULL, target_label = NULL, target_email = NULL, source_ip = NULL, actor_email_salt = NULL, target_label_salt = NULL, target_email_salt = NULL, source_ip_salt = NULL WHERE tree = 2 AND seq = 2`)
 	if _, err := s.log.Reader().Export(t.Context(), acme, audit.Filter{}, audit.NewEncoder(io.Discard, audit.FormatCSV, "", s.clock.Now())); !errors.Is(err, audit.ErrTampered) {
 		t.Errorf("Export of a text that was erased by hand: %v, want ErrTampered", err)
 	}
@@ -512,12 +512,12 @@ func TestExportStopsAtWhatDoesNotFit(t *testing.T) {
 		"bytes":           {`UPDATE audit_events SET bytes = replace(bytes, 'HD-1', 'HD-2') WHERE tree = 2 AND seq = 7`, 7, false},
 		"bytes, even seq": {`UPDATE audit_events SET bytes = replace(bytes, 'HD-1', 'HD-2') WHERE tree = 2 AND seq = 6`, 6, false},
 		"bytes gone":      {`UPDATE audit_events SET bytes = NULL WHERE tree = 2 AND seq = 7`, 7, true},
-		"bytes and hash":  {`UPDATE audit_events SET bytes = NULL WHERE tree = 2 AND seq = 7; DELETE FROM audit_hashes WHERE tree = 2 AND idx = 11`, -1, true},
+		"bytes and hash":  {`UPDATE audit_events SET bytes = NULL WHERE tree = 2 AND seq = 7; UPDATE audit_events SET hashes = substr(hashes, 1, 0) WHERE tree = 2 AND seq = 7`, -1, true},
 		"column":          {`UPDATE audit_events SET outcome = 'failed' WHERE tree = 2 AND seq = 7`, 7, true},
-		"text":            {`UPDATE audit_subjects SET text = 'x', folded = 'x' WHERE tree = 2 AND seq = 7 AND field = 'target.label'`, 7, true},
-		"text in part":    {`UPDATE audit_subjects SET salt = NULL WHERE tree = 2 AND seq = 7 AND field = 'target.label'`, 7, true},
-		"text gone":       {`DELETE FROM audit_subjects WHERE tree = 2 AND seq = 7 AND field = 'target.label'`, 7, true},
-		"removed":         {`DELETE FROM audit_events WHERE tree = 2 AND seq = 7; DELETE FROM audit_hashes WHERE tree = 2 AND idx = 11`, -1, false},
+		"text":            {`UPDATE audit_texts SET target_label = 'x' WHERE tree = 2 AND seq = 7`, 7, true},
+		"text in part":    {`UPDATE audit_texts SET target_label_salt = NULL WHERE tree = 2 AND seq = 7`, 7, true},
+		"text gone":       {`UPDATE audit_texts SET target_label = '', target_label_salt = '' WHERE tree = 2 AND seq = 7`, 7, true},
+		"removed":         {`DELETE FROM audit_events WHERE tree = 2 AND seq = 7`, -1, false},
 		"checkpoint":      {`UPDATE audit_checkpoints SET note = (SELECT note FROM audit_checkpoints WHERE tree = 1) WHERE tree = 2`, -1, true},
 		"head":            {`UPDATE audit_trees SET size = 9 WHERE tree = 2`, -1, true},
 	} {
@@ -553,8 +553,8 @@ func TestExportStopsAtWhatDoesNotFit(t *testing.T) {
 func TestExportChecksStoredHashes(t *testing.T) {
 	t.Parallel()
 	for name, sql := range map[string]string{
-		"changed": `UPDATE audit_hashes SET hash = zeroblob(32) WHERE tree = 2 AND idx = 10`, // of seq 6, beside seq 7
-		"gone":    `DELETE FROM audit_hashes WHERE tree = 2 AND idx = 10`,
+		"changed": `UPDATE audit_events SET hashes = zeroblob(32) WHERE tree = 2 AND seq = 6`, // of seq 6, beside seq 7
+		"gone":    `UPDATE audit_events SET hashes = substr(hashes, 1, 0) WHERE tree = 2 AND seq = 6`,
 	} {
 		s := newStore(t)
 		for n := range 10 {

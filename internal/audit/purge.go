@@ -189,7 +189,7 @@ func (t *tree) drop(ctx context.Context, tx *sql.Tx, gone spans) error {
 	}
 	var dropped int64
 	for _, s := range gone {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM audit_subjects WHERE tree = ? AND seq BETWEEN ? AND ?`, t.number, s.first, s.last); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM audit_texts WHERE tree = ? AND seq BETWEEN ? AND ?`, t.number, s.first, s.last); err != nil {
 			return fmt.Errorf("purge texts: %w", err)
 		}
 		const blank = `UPDATE audit_events SET bytes = NULL, time = 0, action = '', phase = '', outcome = '', actor_id = '', target_id = ''

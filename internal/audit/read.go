@@ -21,12 +21,13 @@ type row struct {
 	outcome     string
 	actorID     string
 	targetID    string
+	hashes      []byte // see storedHashes
 }
 
-const selectRow = `SELECT seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events e`
+const selectRow = `SELECT seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id, hashes FROM audit_events e`
 
 func (r *row) scan(rows interface{ Scan(dest ...any) error }) error {
-	return rows.Scan(&r.seq, &r.id, &r.bytes, &r.time, &r.action, &r.phase, &r.operationID, &r.outcome, &r.actorID, &r.targetID)
+	return rows.Scan(&r.seq, &r.id, &r.bytes, &r.time, &r.action, &r.phase, &r.operationID, &r.outcome, &r.actorID, &r.targetID, &r.hashes)
 }
 
 func queryRows(ctx context.Context, q queryer, where string, args ...any) ([]row, error) {
@@ -57,31 +58,53 @@ func unreadable(ctx context.Context, err error) error {
 	return &TamperedError{Seq: -1, Problem: "a row does not hold what it should: " + err.Error()}
 }
 
-// sideRow is a row of audit_subjects.
+// sideRow is one of the texts of a row of audit_texts.
 type sideRow struct {
-	seq                int64
-	field              string
-	salt, text, folded sql.NullString
+	seq        int64
+	field      subject
+	salt, text sql.NullString
 }
 
+// textColumns and saltColumns of audit_texts are in the order of subjects.
+const (
+	textColumns = `actor_email, target_label, target_email, source_ip`
+	saltColumns = `actor_email_salt, target_label_salt, target_email_salt, source_ip_salt`
+)
+
 func querySides(ctx context.Context, q queryer, where string, args ...any) ([]sideRow, error) {
-	found, err := q.QueryContext(ctx, `SELECT seq, field, salt, text, folded FROM audit_subjects `+where, args...)
+	found, err := q.QueryContext(ctx, `SELECT seq, `+textColumns+`, `+saltColumns+` FROM audit_texts `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read audit subjects: %w", err)
 	}
 	defer found.Close()
 	var sides []sideRow
 	for found.Next() {
-		var s sideRow
-		if err := found.Scan(&s.seq, &s.field, &s.salt, &s.text, &s.folded); err != nil {
+		var seq int64
+		var text, salt [4]sql.NullString
+		if err := found.Scan(&seq, &text[0], &text[1], &text[2], &text[3], &salt[0], &salt[1], &salt[2], &salt[3]); err != nil {
 			return nil, unreadable(ctx, err)
 		}
-		sides = append(sides, s)
+		sides = appendSides(sides, seq, &text, &salt)
 	}
 	if err := found.Err(); err != nil {
 		return nil, fmt.Errorf("read audit subjects: %w", err)
 	}
 	return sides, nil
+}
+
+// appendSides takes apart a row of audit_texts. One that is empty has no place there: it has a text without a name.
+func appendSides(sides []sideRow, seq int64, text, salt *[4]sql.NullString) []sideRow {
+	before := len(sides)
+	none := sql.NullString{Valid: true}
+	for i, field := range subjects() {
+		if text[i] != none || salt[i] != none {
+			sides = append(sides, sideRow{seq, field, salt[i], text[i]})
+		}
+	}
+	if len(sides) == before {
+		sides = append(sides, sideRow{seq: seq})
+	}
+	return sides
 }
 
 // join makes an event of its row and its rows of personal text. Everything in
@@ -108,42 +131,32 @@ func (t *tree) join(r *row, sides []sideRow) (Event, error) {
 	if column := r.differs(&ev); column != "" {
 		return bad("its column %s does not agree with its bytes", column)
 	}
+	names := subjects()
 	for _, s := range sides {
-		i := slices.Index(subjectNames(), s.field)
+		i := slices.Index(names[:], s.field)
 		switch {
 		case i < 0 || parsed.hashes[i] == "":
 			return bad("its bytes know of no text called %q", s.field)
-		case s.salt.Valid && s.text.Valid && s.folded.Valid:
-		case s.salt.Valid || s.text.Valid || s.folded.Valid:
+		case s.salt.Valid && s.text.Valid:
+		case s.salt.Valid || s.text.Valid:
 			return bad("the text %s is half gone", s.field)
-		case !t.cover.erased(&ev, subject(s.field)):
+		case !t.cover.erased(&ev, s.field):
 			return bad("the text %s was erased, and no event says so", s.field)
 		default:
-			ev.Erased.add(subject(s.field))
+			ev.Erased.add(s.field)
 			continue
 		}
 		if !fits(parsed.hashes[i], s.salt.String, s.text.String) {
 			return bad("the text %s does not fit the hash in its bytes", s.field)
 		}
-		if fold(s.text.String) != s.folded.String {
-			return bad("the text %s does not agree with its copy for searching", s.field)
-		}
-		*ev.subjectText(subject(s.field)) = s.text.String
+		*ev.subjectText(s.field) = s.text.String
 	}
-	for i, name := range subjects() {
+	for i, name := range names {
 		if parsed.hashes[i] != "" && *ev.subjectText(name) == "" && !ev.Erased.has(name) {
 			return bad("the text %s is gone", name)
 		}
 	}
 	return ev, nil
-}
-
-func subjectNames() []string {
-	names := make([]string, 0, 4)
-	for _, s := range subjects() {
-		names = append(names, string(s))
-	}
-	return names
 }
 
 // differs names a column that says something else than the bytes, or "".

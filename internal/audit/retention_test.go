@@ -98,7 +98,7 @@ func TestPurge(t *testing.T) {
 			t.Errorf("Operation: %+v, %v", events, err)
 		}
 		var texts int
-		if err := s.db.Reader().QueryRowContext(t.Context(), `SELECT count(*) FROM audit_subjects WHERE seq < 10`).Scan(&texts); err != nil || texts > 0 {
+		if err := s.db.Reader().QueryRowContext(t.Context(), `SELECT count(*) FROM audit_texts WHERE seq < 10`).Scan(&texts); err != nil || texts > 0 {
 			t.Errorf("%d texts of purged records are left, %v", texts, err)
 		}
 
@@ -173,8 +173,8 @@ func TestPurgeRefusesWhatDoesNotVerify(t *testing.T) {
 		for name, q := range map[string]string{
 			"bytes":           `UPDATE audit_events SET bytes = replace(bytes, 'HD-1', 'HD-2') WHERE tree = 2 AND seq = 3`,
 			"a young record":  `UPDATE audit_events SET time = 1 WHERE tree = 2 AND seq = 12`,
-			"its leaf, too":   `UPDATE audit_hashes SET hash = zeroblob(32) WHERE tree = 2 AND idx = 4`,
-			"text":            `UPDATE audit_subjects SET text = 'x', folded = 'x' WHERE tree = 2 AND seq = 3 AND field = 'target.label'`,
+			"its leaf, too":   `UPDATE audit_events SET hashes = zeroblob(32) WHERE tree = 2 AND seq = 3`,
+			"text":            `UPDATE audit_texts SET target_label = 'x' WHERE tree = 2 AND seq = 3`,
 			"another's bytes": `UPDATE audit_events SET bytes = (SELECT bytes FROM audit_events e WHERE e.tree = 2 AND e.seq = 5) WHERE tree = 2 AND seq = 3`,
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -193,7 +193,7 @@ func TestPurgeRefusesWhatDoesNotVerify(t *testing.T) {
 }
 
 const blank = `UPDATE audit_events SET bytes = NULL, time = 0, action = '', phase = '', outcome = '', actor_id = '', target_id = '' WHERE tree = 2 AND seq = %d;
-	DELETE FROM audit_subjects WHERE tree = 2 AND seq = %[1]d`
+	DELETE FROM audit_texts WHERE tree = 2 AND seq = %[1]d`
 
 func TestVerifyFindsWhatAnAdversaryDidToAPurge(t *testing.T) {
 	t.Parallel()
@@ -210,10 +210,10 @@ func TestVerifyFindsWhatAnAdversaryDidToAPurge(t *testing.T) {
 			"a forged range in the bytes":       {`UPDATE audit_events SET target_id = '0-9,12', bytes = replace(replace(bytes, '"0-9"', '"0-9,12"'), '"count":10', '"count":11') WHERE tree = 2 AND seq = 13; ` + fmt.Sprintf(blank, 12), "do not have the hash", 13},
 			"a forged range, and not the count": {`UPDATE audit_events SET target_id = '0-10', bytes = replace(bytes, '"0-9"', '"0-10"') WHERE tree = 2 AND seq = 13; ` + fmt.Sprintf(blank, 10), "no event says that it was purged", 0},
 			"a purged row removed":              {`DELETE FROM audit_events WHERE tree = 2 AND seq = 4`, "missing", 4},
-			"a leaf of a purged record":         {`UPDATE audit_hashes SET hash = zeroblob(32) WHERE tree = 2 AND idx = 7`, "", -2},
-			"a leaf of a purged record gone":    {`DELETE FROM audit_hashes WHERE tree = 2 AND idx = 7`, "hash 7 is missing", 4},
+			"a leaf of a purged record":         {`UPDATE audit_events SET hashes = zeroblob(32) WHERE tree = 2 AND seq = 4`, "", -2},
+			"a leaf of a purged record gone":    {`UPDATE audit_events SET hashes = substr(hashes, 1, 0) WHERE tree = 2 AND seq = 4`, "hash 7 is missing", 4},
 			"a column of a purged record":       {`UPDATE audit_events SET outcome = 'succeeded' WHERE tree = 2 AND seq = 4`, "nothing proves", 4},
-			"a text of a purged record":         {`INSERT INTO audit_subjects VALUES (2, 4, 'actor.email', '00', 'x', 'x')`, "is there", 4},
+			"a text of a purged record":         {`INSERT INTO audit_texts VALUES (2, 4, 'x', '', '', '', '00', '', '', '')`, "is there", 4},
 			"another body in the place of it":   {`UPDATE audit_events SET bytes = (SELECT bytes FROM audit_events e WHERE e.tree = 2 AND e.seq = 12) WHERE tree = 2 AND seq = 4`, "here again", 4},
 		} {
 			t.Run(name, func(t *testing.T) {
@@ -240,9 +240,9 @@ func TestVerifyFindsAPurgeUndone(t *testing.T) {
 	t.Parallel()
 	eachKind(t, func(t *testing.T, place maker) {
 		s := aged(t, place)
-		s.tamper(t, `CREATE TABLE kept_event AS SELECT * FROM audit_events WHERE tree = 2 AND seq = 4`, `CREATE TABLE kept_text AS SELECT * FROM audit_subjects WHERE tree = 2 AND seq = 4`)
+		s.tamper(t, `CREATE TABLE kept_event AS SELECT * FROM audit_events WHERE tree = 2 AND seq = 4`, `CREATE TABLE kept_text AS SELECT * FROM audit_texts WHERE tree = 2 AND seq = 4`)
 		s.purge(t)
-		s.tamper(t, `DELETE FROM audit_events WHERE tree = 2 AND seq = 4`, `INSERT INTO audit_events SELECT * FROM kept_event`, `INSERT INTO audit_subjects SELECT * FROM kept_text`,
+		s.tamper(t, `DELETE FROM audit_events WHERE tree = 2 AND seq = 4`, `INSERT INTO audit_events SELECT * FROM kept_event`, `INSERT INTO audit_texts SELECT * FROM kept_text`,
 			`DROP TABLE kept_event`, `DROP TABLE kept_text`)
 		if err := s.verifyFile(t, ""); !errors.Is(err, audit.ErrTampered) || !strings.Contains(err.Error(), "here again") {
 			t.Errorf("Verify: %v, want ErrTampered", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math/bits"
 	"net/url"
 	"strings"
 
@@ -137,7 +138,8 @@ func (s *storedHashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	args := []any{s.tree}
 	for _, i := range indexes {
 		if _, ok := s.seen[i]; !ok {
-			args = append(args, i)
+			level, n := tlog.SplitStoredHashIndex(i)
+			args = append(args, (n+1)<<level-1)
 		}
 	}
 	if len(args) > 1 {
@@ -150,28 +152,39 @@ func (s *storedHashes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	for i, index := range indexes {
 		h, ok := s.seen[index]
 		if !ok {
-			return nil, fmt.Errorf("stored hash %d is missing", index)
+			level, n := tlog.SplitStoredHashIndex(index)
+			return nil, fmt.Errorf("stored hash %d, of record seq %d, is missing", index, (n+1)<<level-1)
 		}
 		hashes[i] = h
 	}
 	return hashes, nil
 }
 
+// fetch reads all hashes of some records.
 func (s *storedHashes) fetch(args []any) error {
-	rows, err := s.q.QueryContext(s.ctx, `SELECT idx, hash FROM audit_hashes WHERE tree = ? AND idx IN (?`+strings.Repeat(`, ?`, len(args)-2)+`)`, args...)
+	rows, err := s.q.QueryContext(s.ctx, `SELECT seq, hashes FROM audit_events WHERE tree = ? AND seq IN (?`+strings.Repeat(`, ?`, len(args)-2)+`)`, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var index int64
-		var hash []byte
-		if err := rows.Scan(&index, &hash); err != nil {
+		var seq int64
+		var hashes []byte
+		if err := rows.Scan(&seq, &hashes); err != nil {
 			return err
 		}
-		if len(hash) == tlog.HashSize { // another length is as good as none
-			s.seen[index] = tlog.Hash(hash)
+		first := tlog.StoredHashIndex(0, seq)
+		for i := 0; i < hashesOfRecord(seq) && len(hashes) >= tlog.HashSize; i++ {
+			s.seen[first+int64(i)] = tlog.Hash(hashes[:tlog.HashSize])
+			hashes = hashes[tlog.HashSize:]
 		}
 	}
 	return rows.Err()
+}
+
+// hashesOfRecord is how many hashes are stored with a record: its own, and
+// that of each subtree it is the last record of. With tlog's count of them, the
+// hash of n at a level is the one at place level of record (n+1)<<level - 1.
+func hashesOfRecord(seq int64) int {
+	return 1 + bits.TrailingZeros64(^uint64(seq))
 }

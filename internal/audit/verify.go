@@ -156,7 +156,7 @@ func (v *verification) tree(ctx context.Context, tx *sql.Tx, t *tree) error {
 	if err != nil {
 		return err
 	}
-	w := walk{v: v, t: t, tx: tx, seen: seen, fromSide: math.MinInt64, fromHash: math.MinInt64}
+	w := walk{v: v, t: t, tx: tx, seen: seen, fromSide: math.MinInt64}
 	for from := int64(math.MinInt64); ; {
 		rows, err := queryRows(ctx, tx, `WHERE e.tree = ? AND e.seq >= ? ORDER BY e.seq LIMIT ?`, t.number, from, chunk)
 		if err != nil {
@@ -192,18 +192,11 @@ type walk struct {
 
 	edge  edge
 	sides []sideRow // of this chunk, not yet claimed by an event
-	kept  []hashRow // of this chunk, not yet compared
 
 	changes []*keyChange // of all chunks
 	report  TreeReport   // so far
 
-	fromSide, fromHash int64
-}
-
-// hashRow is a row of audit_hashes.
-type hashRow struct {
-	index int64
-	hash  []byte
+	fromSide int64
 }
 
 func (w *walk) bad(seq int64, id, format string, args ...any) error {
@@ -212,45 +205,21 @@ func (w *walk) bad(seq int64, id, format string, args ...any) error {
 
 // chunk verifies the next rows. Fewer than a full chunk are the last ones.
 func (w *walk) chunk(ctx context.Context, rows []row) error {
-	toSide, toHash := int64(math.MaxInt64), int64(math.MaxInt64)
+	toSide := int64(math.MaxInt64)
 	if len(rows) == chunk {
 		toSide = rows[len(rows)-1].seq
-		toHash = tlog.StoredHashIndex(0, w.edge.size+chunk) - 1
 	}
 	var err error
-	if w.sides, err = querySides(ctx, w.tx, `WHERE tree = ? AND seq BETWEEN ? AND ? ORDER BY seq, field`, w.t.number, w.fromSide, toSide); err != nil {
+	if w.sides, err = querySides(ctx, w.tx, `WHERE tree = ? AND seq BETWEEN ? AND ? ORDER BY seq`, w.t.number, w.fromSide, toSide); err != nil {
 		return err
 	}
-	if w.kept, err = w.hashes(ctx, w.fromHash, toHash); err != nil {
-		return err
-	}
-	w.fromSide, w.fromHash = toSide+1, toHash+1
+	w.fromSide = toSide + 1
 	for i := range rows {
 		if err := w.record(&rows[i]); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func (w *walk) hashes(ctx context.Context, from, to int64) ([]hashRow, error) {
-	rows, err := w.tx.QueryContext(ctx, `SELECT idx, hash FROM audit_hashes WHERE tree = ? AND idx BETWEEN ? AND ? ORDER BY idx`, w.t.number, from, to)
-	if err != nil {
-		return nil, fmt.Errorf("read stored hashes: %w", err)
-	}
-	defer rows.Close()
-	var hashes []hashRow
-	for rows.Next() {
-		var h hashRow
-		if err := rows.Scan(&h.index, &h.hash); err != nil {
-			return nil, unreadable(ctx, err)
-		}
-		hashes = append(hashes, h)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read stored hashes: %w", err)
-	}
-	return hashes, nil
 }
 
 func (w *walk) record(r *row) error {
@@ -282,22 +251,22 @@ func (w *walk) record(r *row) error {
 	w.count(&ev, sides)
 	first := tlog.StoredHashIndex(0, want)
 	leaf := tlog.RecordHash([]byte(r.bytes.String))
-	if ev.Purged != nil && len(w.kept) > 0 && w.kept[0].index == first && len(w.kept[0].hash) == tlog.HashSize {
-		leaf = tlog.Hash(w.kept[0].hash) // all there is; the hashes above it and the root hold it
+	if ev.Purged != nil && len(r.hashes) >= tlog.HashSize {
+		leaf = tlog.Hash(r.hashes[:tlog.HashSize]) // all there is; the hashes above it and the root hold it
 	}
-	hashes := w.edge.add(leaf)
+	hashes, kept := w.edge.add(leaf), r.hashes
 	for i, h := range hashes {
 		index := first + int64(i)
-		if len(w.kept) == 0 || w.kept[0].index > index {
+		if len(kept) < len(h) {
 			return w.bad(r.seq, r.id, "its stored hash %d is missing", index)
 		}
-		if w.kept[0].index < index {
-			return w.bad(r.seq, r.id, "there is a stored hash %d that does not belong", w.kept[0].index)
-		}
-		if string(w.kept[0].hash) != string(h[:]) {
+		if string(kept[:len(h)]) != string(h[:]) {
 			return w.bad(r.seq, r.id, "its bytes do not have the hash that is stored (index %d)", index)
 		}
-		w.kept = w.kept[1:]
+		kept = kept[len(h):]
+	}
+	if len(kept) > 0 {
+		return w.bad(r.seq, r.id, "there are more stored hashes than belong to it")
 	}
 	w.report.Hashes += int64(len(hashes))
 	if w.seen != nil && w.edge.size == w.seen.size && w.edge.root() != w.seen.root {
@@ -314,7 +283,7 @@ func (w *walk) count(ev *Event, sides []sideRow) {
 		w.report.Purged++
 	}
 	for _, s := range sides {
-		if ev.Erased.has(subject(s.field)) {
+		if ev.Erased.has(s.field) {
 			w.report.Erased++
 		} else {
 			w.report.Texts++
@@ -335,8 +304,6 @@ func (w *walk) end() error {
 		return w.bad(size, "", "it is missing, and so is all after it: the checkpoint is signed over %d records", c.size)
 	case len(w.sides) > 0:
 		return w.bad(w.sides[0].seq, "", "there is a text %q of a record that does not exist", w.sides[0].field)
-	case len(w.kept) > 0:
-		return w.bad(-1, "", "there is a stored hash %d beyond the %d records", w.kept[0].index, size)
 	case size == 0:
 		return w.bad(0, "", "it is missing: no tree is empty")
 	case w.edge.root().String() != t.root:
@@ -384,11 +351,10 @@ func (v *verification) strays(ctx context.Context, tx *sql.Tx) error {
 		}
 		if before-1 != after {
 			const stray = `SELECT EXISTS (SELECT 1 FROM audit_events WHERE tree > ? AND tree < ?)
-				OR EXISTS (SELECT 1 FROM audit_subjects WHERE tree > ? AND tree < ?)
-				OR EXISTS (SELECT 1 FROM audit_hashes WHERE tree > ? AND tree < ?)
+				OR EXISTS (SELECT 1 FROM audit_texts WHERE tree > ? AND tree < ?)
 				OR EXISTS (SELECT 1 FROM audit_checkpoints WHERE tree > ? AND tree < ?)`
 			var found bool
-			if err := tx.QueryRowContext(ctx, stray, after, before, after, before, after, before, after, before).Scan(&found); err != nil {
+			if err := tx.QueryRowContext(ctx, stray, after, before, after, before, after, before).Scan(&found); err != nil {
 				return fmt.Errorf("look for stray rows: %w", err)
 			}
 			if found {

@@ -21,7 +21,7 @@ func adversaries() map[string]adversary {
 	const one = ` WHERE tree = 2 AND seq = 7`
 	return map[string]adversary{
 		"a byte":                      {`UPDATE audit_events SET bytes = replace(bytes, 'HD-1', 'HD-2')` + one, "do not have the hash", 7},
-		"a byte, and its hash":        {`UPDATE audit_events SET bytes = replace(bytes, 'HD-1', 'HD-2')` + one + `; UPDATE audit_hashes SET hash = zeroblob(32) WHERE tree = 2 AND idx = 11`, "do not have the hash", 7},
+		"a byte, and its hash":        {`UPDATE audit_events SET bytes = replace(bytes, 'HD-1', 'HD-2')` + one + `; UPDATE audit_events SET hashes = zeroblob(32)` + one, "do not have the hash", 7},
 		"bytes that are no event":     {`UPDATE audit_events SET bytes = '{}'` + one, "not an event", 7},
 		"bytes with a space":          {`UPDATE audit_events SET bytes = bytes || ' '` + one, "after the end", 7},
 		"bytes gone":                  {`UPDATE audit_events SET bytes = NULL` + one, "gone", 7},
@@ -33,32 +33,38 @@ func adversaries() map[string]adversary {
 		"column outcome":              {`UPDATE audit_events SET outcome = 'failed'` + one, "column outcome", 7},
 		"column actor_id":             {`UPDATE audit_events SET actor_id = 'member-test-x'` + one, "column actor_id", 7},
 		"column target_id":            {`UPDATE audit_events SET target_id = 'member-test-x'` + one, "column target_id", 7},
-		"text":                        {`UPDATE audit_subjects SET text = 'x@acme.example'` + one + ` AND field = 'target.email'`, "target.email does not fit", 7},
-		"text and its copy":           {`UPDATE audit_subjects SET text = 'x@acme.example', folded = 'x@acme.example'` + one + ` AND field = 'actor.email'`, "actor.email does not fit", 7},
-		"the copy of a text":          {`UPDATE audit_subjects SET folded = 'x'` + one + ` AND field = 'source.ip'`, "copy for searching", 7},
-		"salt":                        {`UPDATE audit_subjects SET salt = '00'` + one + ` AND field = 'target.label'`, "target.label does not fit", 7},
-		"text gone":                   {`DELETE FROM audit_subjects` + one + ` AND field = 'target.label'`, "target.label is gone", 7},
-		"text erased unrecorded":      {`UPDATE audit_subjects SET salt = NULL, text = NULL, folded = NULL` + one, "no event says so", 7},
-		"text nobody knows":           {`INSERT INTO audit_subjects VALUES (2, 7, 'target.phone', '00', 'x', 'x')`, "no text called", 7},
-		"text of no record":           {`INSERT INTO audit_subjects VALUES (2, 99, 'actor.email', '00', 'x', 'x')`, "does not exist", 99},
+		"text":                        {`UPDATE audit_texts SET target_email = 'x@acme.example'` + one, "target.email does not fit", 7},
+		"another text":                {`UPDATE audit_texts SET actor_email = upper(actor_email)` + one, "actor.email does not fit", 7},
+		"texts exchanged":             {`UPDATE audit_texts SET actor_email = target_email, target_email = actor_email` + one, "actor.email does not fit", 7},
+		"salt":                        {`UPDATE audit_texts SET target_label_salt = '00'` + one, "target.label does not fit", 7},
+		"salt in another spelling":    {`UPDATE audit_texts SET source_ip_salt = upper(source_ip_salt) || ''` + one, "source.ip does not fit", 7},
+		"text gone":                   {`UPDATE audit_texts SET target_label = '', target_label_salt = ''` + one, "target.label is gone", 7},
+		"texts gone":                  {`DELETE FROM audit_texts` + one, "actor.email is gone", 7},
+		"text erased unrecorded":      {`UPDATE audit_texts SET target_email = NULL, target_email_salt = NULL` + one, "no event says so", 7},
+		"text without a salt":         {`UPDATE audit_texts SET target_email_salt = NULL` + one, "half gone", 7},
+		"text nobody knows":           {`INSERT INTO audit_texts VALUES (1, 0, '', '', 'x@acme.example', '', '', '', '00', '')`, "no text called", 0},
+		"texts of nobody":             {`INSERT INTO audit_texts VALUES (1, 0, '', '', '', '', '', '', '', '')`, "no text called", 0},
+		"text of no record":           {`INSERT INTO audit_texts VALUES (2, 99, 'x', '', '', '', '00', '', '', '')`, "does not exist", 99},
+		"text before all records":     {`INSERT INTO audit_texts VALUES (2, -1, 'x', '', '', '', '00', '', '', '')`, "does not exist", -1},
 		"removed in the middle":       {`DELETE FROM audit_events` + one, "missing", 7},
-		"removed with all its rows":   {`DELETE FROM audit_events` + one + `; DELETE FROM audit_subjects` + one + `; DELETE FROM audit_hashes WHERE tree = 2 AND idx = 11`, "missing", 7},
+		"removed with all its rows":   {`DELETE FROM audit_events` + one + `; DELETE FROM audit_texts` + one, "missing", 7},
 		"removed, the rest moved up":  {`DELETE FROM audit_events` + one + `; UPDATE audit_events SET seq = seq - 1 WHERE tree = 2 AND seq > 7`, "column seq", 7},
 		"removed first":               {`DELETE FROM audit_events WHERE tree = 2 AND seq = 0`, "missing", 0},
 		"removed last":                {`DELETE FROM audit_events WHERE tree = 2 AND seq = 9`, "missing", 9},
 		"removed last, no checkpoint": {`DELETE FROM audit_events WHERE tree = 2 AND seq = 9; DELETE FROM audit_checkpoints WHERE tree = 2`, "it is missing, and so is all after it", 9},
 		"removed last, head set back": {`DELETE FROM audit_events WHERE tree = 2 AND seq = 9; UPDATE audit_trees SET size = 9 WHERE tree = 2`, "signed over 10", 9},
-		"inserted after the end":      {`INSERT INTO audit_events SELECT tree, 10, 'x', bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events` + one, "beyond", 10},
-		"inserted before the start":   {`INSERT INTO audit_events SELECT tree, -1, 'x', bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events` + one, "does not belong", -1},
+		"inserted after the end":      {`INSERT INTO audit_events SELECT tree, 10, 'x', bytes, time, action, phase, operation_id, outcome, actor_id, target_id, hashes FROM audit_events` + one, "beyond", 10},
+		"inserted before the start":   {`INSERT INTO audit_events SELECT tree, -1, 'x', bytes, time, action, phase, operation_id, outcome, actor_id, target_id, hashes FROM audit_events` + one, "does not belong", -1},
 		"swapped bytes": {`UPDATE audit_events SET bytes = (SELECT bytes FROM audit_events o WHERE o.tree = 2 AND o.seq = 15 - audit_events.seq)
 			WHERE tree = 2 AND seq IN (7, 8)`, "column seq", 7},
 		"swapped rows": {`UPDATE audit_events SET seq = 100 WHERE tree = 2 AND seq = 7; UPDATE audit_events SET seq = 7 WHERE tree = 2 AND seq = 8;
 			UPDATE audit_events SET seq = 8 WHERE tree = 2 AND seq = 100`, "column seq", 7},
 		"moved to another tree": {`UPDATE audit_events SET tree = 3, seq = 1` + one, "missing", 7},
-		"a hash":                {`UPDATE audit_hashes SET hash = zeroblob(32) WHERE tree = 2 AND idx = 0`, "hash", 0},
-		"a hash gone":           {`DELETE FROM audit_hashes WHERE tree = 2 AND idx = 11`, "hash 11 is missing", 7},
-		"a hash too many":       {`INSERT INTO audit_hashes VALUES (2, 99, zeroblob(32))`, "beyond", -1},
-		"a hash before":         {`INSERT INTO audit_hashes VALUES (2, -1, zeroblob(32))`, "does not belong", 0},
+		"a hash":                {`UPDATE audit_events SET hashes = zeroblob(32) WHERE tree = 2 AND seq = 0`, "hash", 0},
+		"a hash of a subtree":   {`UPDATE audit_events SET hashes = (SELECT o.hashes FROM audit_events o WHERE o.tree = 2 AND o.seq = 3)` + one, "hash", 7},
+		"a hash gone":           {`UPDATE audit_events SET hashes = substr(hashes, 1, 96)` + one, "hash 14 is missing", 7},
+		"all hashes gone":       {`UPDATE audit_events SET hashes = substr(hashes, 1, 0)` + one, "hash 11 is missing", 7},
+		"hashes of another":     {`UPDATE audit_events SET hashes = (SELECT o.hashes FROM audit_events o WHERE o.tree = 2 AND o.seq = 7) WHERE tree = 2 AND seq = 0`, "hash", 0},
 		"the root":              {`UPDATE audit_trees SET root = 'x' WHERE tree = 2`, "root", -1},
 		"the origin":            {`UPDATE audit_trees SET origin = 'x' WHERE tree = 2`, "checkpoint is of", -1},
 		"organizations swapped": {`UPDATE audit_trees SET organization_id = 'x' WHERE tree = 2; UPDATE audit_trees SET organization_id = '` + acme + `' WHERE tree = 3;
@@ -68,27 +74,27 @@ func adversaries() map[string]adversary {
 		"the checkpoint's text":     {`UPDATE audit_checkpoints SET note = replace(note, char(10) || '10' || char(10), char(10) || '11' || char(10)) WHERE tree = 2`, "signature", -1},
 		"the checkpoint of another": {`UPDATE audit_checkpoints SET note = (SELECT note FROM audit_checkpoints WHERE tree = 3) WHERE tree = 2`, "checkpoint is of", -1},
 		"the head set back":         {`UPDATE audit_trees SET size = 9 WHERE tree = 2`, "beyond", 9},
-		"truncated": {`DELETE FROM audit_events WHERE tree = 2 AND seq > 4; DELETE FROM audit_subjects WHERE tree = 2 AND seq > 4;
-			DELETE FROM audit_hashes WHERE tree = 2 AND idx > 7; UPDATE audit_trees SET size = 5 WHERE tree = 2`, "signed over 10", 5},
-		"a tree gone": {`DELETE FROM audit_events WHERE tree = 2; DELETE FROM audit_subjects WHERE tree = 2; DELETE FROM audit_hashes WHERE tree = 2;
+		"truncated": {`DELETE FROM audit_events WHERE tree = 2 AND seq > 4; DELETE FROM audit_texts WHERE tree = 2 AND seq > 4;
+			UPDATE audit_trees SET size = 5 WHERE tree = 2`, "signed over 10", 5},
+		"a tree gone": {`DELETE FROM audit_events WHERE tree = 2; DELETE FROM audit_texts WHERE tree = 2;
 			DELETE FROM audit_checkpoints WHERE tree = 2; DELETE FROM audit_trees WHERE tree = 2`, acme + ", which is gone", 2},
 		"a tree's head gone":  {`DELETE FROM audit_trees WHERE tree = 3`, "which is gone", 3},
 		"a tree nobody lists": {`INSERT INTO audit_trees VALUES (4, 'x', 'x', 0, 'x')`, "missing", 0},
-		"rows of no tree":     {`INSERT INTO audit_hashes VALUES (9, 0, zeroblob(32))`, "does not exist", -1},
+		"rows of no tree":     {`INSERT INTO audit_texts VALUES (9, 0, '', '', '', '', '', '', '', '')`, "does not exist", -1},
 		"all trees gone":      {`DELETE FROM audit_trees`, "gone", -1},
-		"a table gone":        {`DROP TABLE audit_subjects`, "damaged", -1},
+		"a table gone":        {`DROP TABLE audit_texts`, "damaged", -1},
 	}
 }
 
 // treeTwice copies a tree, once nothing keeps its columns unique any more.
 const treeTwice = `INSERT INTO audit_trees SELECT 4, organization_id, origin, size, root FROM audit_trees WHERE tree = 3;
-	INSERT INTO audit_events SELECT 4, seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id FROM audit_events WHERE tree = 3;
-	INSERT INTO audit_subjects SELECT 4, seq, field, salt, text, folded FROM audit_subjects WHERE tree = 3;
-	INSERT INTO audit_hashes SELECT 4, idx, hash FROM audit_hashes WHERE tree = 3;
+	INSERT INTO audit_events SELECT 4, seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id, hashes FROM audit_events WHERE tree = 3;
+	INSERT INTO audit_texts SELECT 4, seq, actor_email, target_label, target_email, source_ip, actor_email_salt, target_label_salt, target_email_salt, source_ip_salt FROM audit_texts WHERE tree = 3;
 	INSERT INTO audit_checkpoints SELECT 4, size, note FROM audit_checkpoints WHERE tree = 3`
 
 func sqliteAdversaries() map[string]adversary {
 	return map[string]adversary{
+		"a hash too many": {`UPDATE audit_events SET hashes = CAST(hashes || hashes AS BLOB) WHERE tree = 2 AND seq = 7`, "more stored hashes", 7},
 		"a tree twice": {`CREATE TABLE t AS SELECT * FROM audit_trees; DROP TABLE audit_trees; ALTER TABLE t RENAME TO audit_trees;
 			CREATE TABLE e AS SELECT * FROM audit_events; DROP TABLE audit_events; ALTER TABLE e RENAME TO audit_events; ` + treeTwice, "there twice", -1},
 		"an index that hides a row": {`PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX audit_events_by_operation ON audit_events (tree, operation_id, seq) WHERE operation_id <> ''operation-3'''
@@ -99,6 +105,7 @@ func sqliteAdversaries() map[string]adversary {
 func postgresAdversaries() map[string]adversary {
 	const one = ` WHERE tree = 2 AND seq = 7`
 	return map[string]adversary{
+		"a hash too many": {`UPDATE audit_events SET hashes = hashes || hashes` + one, "more stored hashes", 7},
 		"a tree twice": {`ALTER TABLE audit_trees DROP CONSTRAINT audit_trees_organization_id_key, DROP CONSTRAINT audit_trees_origin_key;
 			ALTER TABLE audit_events DROP CONSTRAINT audit_events_id_key; ` + treeTwice, "there twice", -1},
 		"an index that hides a row": {`CREATE EXTENSION amcheck; GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO console;
@@ -116,7 +123,7 @@ func postgresAdversaries() map[string]adversary {
 		"a table below that adds rows": {`CREATE TABLE more (LIKE audit_events) INHERITS (audit_events); INSERT INTO more SELECT * FROM audit_events` + one + `;
 			GRANT SELECT ON more TO console`, "does not belong", 7},
 		"another type":               {`ALTER TABLE audit_events ALTER COLUMN seq TYPE text`, "damaged", -1},
-		"another type that can pass": {`ALTER TABLE audit_hashes ALTER COLUMN hash TYPE text USING hash::text`, "hash", 0},
+		"another type that can pass": {`ALTER TABLE audit_events ALTER COLUMN hashes TYPE text USING hashes::text`, "hash", 0},
 	}
 }
 
@@ -189,7 +196,7 @@ func TestVerifyFindsPartsOfAFork(t *testing.T) {
 		"head and checkpoint": {`UPDATE audit_trees SET root = (SELECT root FROM fork.audit_trees WHERE tree = 2) WHERE tree = 2;
 			UPDATE audit_checkpoints SET note = (SELECT note FROM fork.audit_checkpoints WHERE tree = 2) WHERE tree = 2`, "the records give root", acme},
 		"a whole tree": {`INSERT INTO audit_trees SELECT * FROM fork.audit_trees WHERE tree = 3; INSERT INTO audit_events SELECT * FROM fork.audit_events WHERE tree = 3;
-			INSERT INTO audit_subjects SELECT * FROM fork.audit_subjects WHERE tree = 3; INSERT INTO audit_hashes SELECT * FROM fork.audit_hashes WHERE tree = 3;
+			INSERT INTO audit_texts SELECT * FROM fork.audit_texts WHERE tree = 3;
 			INSERT INTO audit_checkpoints SELECT * FROM fork.audit_checkpoints WHERE tree = 3`, "does not list it", globex},
 	} {
 		t.Run(name, func(t *testing.T) {

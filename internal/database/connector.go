@@ -30,8 +30,12 @@ func (c connection) PrepareContext(ctx context.Context, query string) (driver.St
 
 func (c connection) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if len(args) == 1 {
-		if b, ok := args[0].Value.(*batch); ok {
-			return driver.RowsAffected(0), b.run(ctx, c.Conn.Conn())
+		switch v := args[0].Value.(type) {
+		case *batch:
+			return driver.RowsAffected(0), v.run(ctx, c.Conn.Conn())
+		case *copyOut:
+			_, err := c.Conn.Conn().PgConn().CopyTo(ctx, v, v.query)
+			return driver.RowsAffected(0), err
 		}
 	}
 	return c.Conn.ExecContext(ctx, numbered(query), args)
@@ -41,9 +45,11 @@ func (c connection) QueryContext(ctx context.Context, query string, args []drive
 	return c.Conn.QueryContext(ctx, numbered(query), args)
 }
 
-// CheckNamedValue lets through what clean makes of it, and batches.
+// CheckNamedValue lets through what clean makes of it, and what ExecContext knows.
 func (connection) CheckNamedValue(arg *driver.NamedValue) (err error) {
-	if _, ok := arg.Value.(*batch); !ok {
+	switch arg.Value.(type) {
+	case *batch, *copyOut:
+	default:
 		arg.Value, err = clean(arg.Value)
 	}
 	return err

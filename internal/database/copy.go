@@ -294,12 +294,16 @@ func queryNames(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]s
 	return names, nil
 }
 
-// Names of the tables, as the migrations make them.
-var createdTable = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
+// Names of the tables, as the migrations make and drop them.
+var (
+	createdTable = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
+	droppedTable = regexp.MustCompile(`(?m)^DROP TABLE (\w+)`)
+)
 
 // createdTables are the names of all tables.
 func createdTables() ([]string, error) {
 	var tables []string
+	dropped := []string{"audit_hashes"} // by hashesMigration
 	err := fs.WalkDir(migrations, "migrations/postgres", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".sql" {
 			return err
@@ -308,12 +312,15 @@ func createdTables() ([]string, error) {
 		for _, found := range createdTable.FindAllSubmatch(text, -1) {
 			tables = append(tables, string(found[1]))
 		}
+		for _, found := range droppedTable.FindAllSubmatch(text, -1) {
+			dropped = append(dropped, string(found[1]))
+		}
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}
-	return tables, nil
+	return slices.DeleteFunc(tables, func(name string) bool { return slices.Contains(dropped, name) }), nil
 }
 
 // copiedTable is a table with its columns, sorted, and those of its key.

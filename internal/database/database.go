@@ -37,11 +37,16 @@ type dialect interface {
 	// Exec runs statements in their order, and returns how many rows each changed. PostgreSQL gets all of them in one
 	// message.
 	Exec(ctx context.Context, tx *sql.Tx, statements ...Statement) (changed []int64, err error)
+	// Stream runs a query and calls each for every row, in the order of the query. It is for reading much: where Query
+	// takes five seconds it takes two.
+	Stream(ctx context.Context, tx *sql.Tx, s Selection, each func(*StreamedRow)) error
 	// Now is the time by the clock that all processes on the store have in common.
 	Now() time.Time
 	// Damage looks for contradictions inside the store that queries do not show, such as an index that leaves out a row
 	// of its table. It returns what it found first, or "".
 	Damage(ctx context.Context, tx *sql.Tx) (string, error)
+	// beside begins n transactions that see what another one sees, or returns errMoved.
+	beside(ctx context.Context, reader *sql.DB, first *sql.Tx, n int) ([]*sql.Tx, error)
 	// beforeWrite is called at the start of each transaction of Write.
 	beforeWrite(ctx context.Context, tx *sql.Tx) error
 }

@@ -392,8 +392,8 @@ func TestDamage(t *testing.T) {
 		if found := damage(); found != "" {
 			t.Errorf("a new store: %s", found)
 		}
-		s.Exec(t, `DROP TABLE audit_subjects`)
-		_, err := db.Reader().ExecContext(t.Context(), `SELECT 1 FROM audit_subjects`)
+		s.Exec(t, `DROP TABLE audit_texts`)
+		_, err := db.Reader().ExecContext(t.Context(), `SELECT 1 FROM audit_texts`)
 		if !database.IsDamaged(err) || database.IsDamaged(nil) || database.IsDamaged(sql.ErrNoRows) {
 			t.Errorf("a table gone: %v, want IsDamaged", err)
 		}

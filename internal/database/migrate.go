@@ -11,7 +11,8 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// The two folders make the same tables. A migration is added to both or to neither, under one number.
+// The two folders make the same tables. A migration is added to both or to neither, under one number. Number 5 is in
+// hashesMigration.
 //
 //go:embed migrations/sqlite/*.sql migrations/postgres/*.sql
 var migrations embed.FS
@@ -28,7 +29,7 @@ func newProvider(dialect goose.Dialect, db *sql.DB) (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := goose.NewProvider(dialect, db, dir, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	p, err := goose.NewProvider(dialect, db, dir, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()), goose.WithGoMigrations(hashesMigration(dialect)))
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}

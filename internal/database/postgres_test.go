@@ -307,8 +307,8 @@ func TestDamageOfPostgres(t *testing.T) {
 			"audit_events is not a table any more",
 		},
 		"a policy": {
-			[]string{`ALTER TABLE audit_hashes ENABLE ROW LEVEL SECURITY`, `CREATE POLICY p ON audit_hashes USING (idx <> 1)`},
-			"a policy hides rows of the table audit_hashes",
+			[]string{`ALTER TABLE audit_texts ENABLE ROW LEVEL SECURITY`, `CREATE POLICY p ON audit_texts USING (seq <> 1)`},
+			"a policy hides rows of the table audit_texts",
 		},
 		"an index that hides a row": {
 			[]string{

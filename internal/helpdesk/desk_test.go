@@ -151,7 +151,7 @@ func TestNoSecretIsStored(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, q := range []string{
-			`SELECT record FROM operations`, `SELECT token_hash FROM ended_sessions`, `SELECT bytes FROM audit_events`, `SELECT text FROM audit_subjects`,
+			`SELECT record FROM operations`, `SELECT token_hash FROM ended_sessions`, `SELECT bytes FROM audit_events`, `SELECT concat_ws(' ', actor_email, target_label, target_email, source_ip) FROM audit_texts`,
 		} {
 			rows, err := d.db.Reader().QueryContext(context.Background(), q)
 			if err != nil {

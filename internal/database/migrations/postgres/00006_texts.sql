@@ -1,0 +1,29 @@
+-- +goose Up
+
+-- The personal texts of an event and the salt of each, of which the event's bytes hold hex SHA-256 of salt and text: one
+-- row for an event that has any. '' is where the event has no such text. Both are NULL when the person was erased.
+CREATE TABLE audit_texts (
+  tree              bigint NOT NULL,
+  seq               bigint NOT NULL,
+  actor_email       text COLLATE "C",
+  target_label      text COLLATE "C",
+  target_email      text COLLATE "C",
+  source_ip         text COLLATE "C",
+  actor_email_salt  text COLLATE "C", -- hex of 16 random bytes
+  target_label_salt text COLLATE "C",
+  target_email_salt text COLLATE "C",
+  source_ip_salt    text COLLATE "C",
+  PRIMARY KEY (tree, seq)
+);
+INSERT INTO audit_texts (tree, seq, actor_email, target_label, target_email, source_ip, actor_email_salt, target_label_salt, target_email_salt, source_ip_salt)
+  SELECT tree, seq,
+    CASE count(*) FILTER (WHERE field = 'actor.email')  WHEN 0 THEN '' ELSE max(text) FILTER (WHERE field = 'actor.email')  END,
+    CASE count(*) FILTER (WHERE field = 'target.label') WHEN 0 THEN '' ELSE max(text) FILTER (WHERE field = 'target.label') END,
+    CASE count(*) FILTER (WHERE field = 'target.email') WHEN 0 THEN '' ELSE max(text) FILTER (WHERE field = 'target.email') END,
+    CASE count(*) FILTER (WHERE field = 'source.ip')    WHEN 0 THEN '' ELSE max(text) FILTER (WHERE field = 'source.ip')    END,
+    CASE count(*) FILTER (WHERE field = 'actor.email')  WHEN 0 THEN '' ELSE max(salt) FILTER (WHERE field = 'actor.email')  END,
+    CASE count(*) FILTER (WHERE field = 'target.label') WHEN 0 THEN '' ELSE max(salt) FILTER (WHERE field = 'target.label') END,
+    CASE count(*) FILTER (WHERE field = 'target.email') WHEN 0 THEN '' ELSE max(salt) FILTER (WHERE field = 'target.email') END,
+    CASE count(*) FILTER (WHERE field = 'source.ip')    WHEN 0 THEN '' ELSE max(salt) FILTER (WHERE field = 'source.ip')    END
+  FROM audit_subjects GROUP BY tree, seq ORDER BY tree, seq;
+DROP TABLE audit_subjects;
