@@ -71,17 +71,24 @@ func (p *page) operation() string {
 	return "/operations/" + id
 }
 
-// auditRow is one line of the audit page.
+// auditRow is one event of the audit page: a row, or a line of an operation's timeline.
 type auditRow struct {
 	action, phase, actor, target, reason, ticket, outcome string
 	event, operation                                      string // addresses
 }
 
-// audit reads one page of the audit.
+// audit reads the events on one page of the audit, newest first within each
+// row. An outcome in the query leaves out what an operation's row shows besides.
 func (b *browser) audit(query string) []auditRow {
 	b.t.Helper()
 	p := b.get("/audit" + query).wants(http.StatusOK)
-	return p.auditRows("table.audit:last-of-type")
+	var events []auditRow
+	for _, row := range p.auditRows("table.audit:last-of-type") {
+		if want := p.url.Query().Get("outcome"); want == "" || row.outcome == want {
+			events = append(events, row)
+		}
+	}
+	return events
 }
 
 func (p *page) auditRows(selector string) []auditRow {
@@ -92,9 +99,9 @@ func (p *page) auditRows(selector string) []auditRow {
 		row := auditRow{
 			action: squeeze(cells.Eq(1).Contents().First().Text()), phase: squeeze(cells.Eq(1).Find("small").Text()),
 			actor: cell(2), target: cell(3), reason: squeeze(cells.Eq(4).Children().First().Text()),
-			ticket: squeeze(cells.Eq(4).Find("small").Text()), outcome: cell(5),
+			ticket: squeeze(cells.Eq(4).Find("small").Text()), outcome: squeeze(cells.Eq(5).Find(".badge").Text()),
 		}
-		tr.Find("a").Each(func(_ int, a *goquery.Selection) {
+		tr.Find(".c-more > a").Each(func(_ int, a *goquery.Selection) {
 			switch href := a.AttrOr("href", ""); {
 			case strings.HasPrefix(href, "/audit/"):
 				row.event = href
@@ -102,7 +109,20 @@ func (p *page) auditRows(selector string) []auditRow {
 				row.operation = href
 			}
 		})
-		rows = append(rows, row)
+		lines := tr.Find(".timeline li")
+		if row.operation == "" || lines.Length() == 0 {
+			rows = append(rows, row)
+			return
+		}
+		for i := lines.Length() - 1; i >= 0; i-- {
+			event := row
+			event.phase, event.outcome = squeeze(lines.Eq(i).Find("a").Text()), ""
+			if badge := squeeze(lines.Eq(i).Find(".badge").Text()); badge != "" {
+				event.phase, event.outcome, _ = strings.Cut(badge, " ")
+			}
+			event.event = lines.Eq(i).Find("a").AttrOr("href", "")
+			rows = append(rows, event)
+		}
 	})
 	return rows
 }

@@ -116,9 +116,11 @@ func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, c
 			return nil, fmt.Errorf("verify session JWTs: %w", err)
 		}
 	}
+	var running sync.WaitGroup
 	//nolint:contextcheck // what New renders in advance belongs to no request and to no start
 	handler, err := handlers.New(handlers.Deps{
 		Stytch: client, Authz: authorizer, Audit: log, Desk: desk, JWTs: jwts, DB: db, Logger: logger, Now: time.Now,
+		Background: func(run func(ctx context.Context)) { running.Go(func() { run(background) }) },
 		Config: handlers.Config{
 			PublicURL: cfg.publicURL, TrustedProxies: cfg.trustedProxies, SessionKeys: cfg.sessionKeys,
 			PublicToken: cfg.publicToken, SharedCookies: cfg.sharedCookies, AnswerStep: answerStep,
@@ -130,7 +132,6 @@ func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, c
 		stop()
 		return nil, fmt.Errorf("build pages: %w", err)
 	}
-	var running sync.WaitGroup
 	running.Go(func() { desk.Run(background) })
 	running.Go(func() { log.Run(background) })
 	if cfg.auditRetention > 0 {

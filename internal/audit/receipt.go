@@ -244,9 +244,15 @@ func (e *Entry) moment() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s record %d: ", ev.Time.UTC().Format(timeLayout), ev.Seq)
-	if ev.Outcome == "" {
+	switch {
+	case ev.Action == ActionReview:
+		b.WriteString("reviewed by " + e.actor())
+		if ev.Reason != "" {
+			b.WriteString(": " + ev.Reason)
+		}
+	case ev.Outcome == "":
 		b.WriteString("asked for, before anything was sent")
-	} else {
+	default:
 		b.WriteString(strings.ReplaceAll(string(ev.Outcome), "_", " "))
 	}
 	if ev.Detail != "" {

@@ -59,7 +59,7 @@ func (s *Server) exportAudit(c echo.Context) error {
 	}
 	ev := exportEvent(a, s.desk.NewOperationID(), q, format)
 	if err := s.mayExport(ctx, a); err != nil {
-		s.recordDeniedExport(ctx, ev, err)
+		s.recordDenied(ctx, ev, err)
 		return err
 	}
 	switch {
@@ -86,10 +86,18 @@ func (s *Server) exportAudit(c echo.Context) error {
 		c.Response().Header().Set(echo.HeaderRetryAfter, "30")
 		return echo.NewHTTPError(http.StatusTooManyRequests, "Other exports are under way. Try again in half a minute.")
 	}
+	who := s.auditViewer(a)
+	if q.preset == presetNew {
+		review, err := s.lastReview(ctx, a)
+		if err != nil {
+			return err
+		}
+		who.review = review
+	}
 	if _, err := s.audit.Record(ctx, ev); err != nil {
 		return fmt.Errorf("record export: %w", err)
 	}
-	n, err := s.audit.Reader().Export(ctx, a.Session.OrganizationID, q.filter, audit.NewEncoder(file, format, s.config.Build, s.now()))
+	n, err := s.audit.Reader().Export(ctx, a.Session.OrganizationID, q.filter(who), audit.NewEncoder(file, format, s.config.Build, s.now()))
 	if err == nil {
 		err = file.end()
 	}
@@ -109,19 +117,18 @@ func exportEvent(a *actor, operationID string, q auditQuery, format audit.Format
 	if format.Valid() {
 		said[0] = string(format)
 	}
-	for _, f := range [][2]string{{"action", q.filter.Action}, {"outcome", q.filter.Outcome}, {"from", q.from}, {"to", q.to}} {
+	for _, f := range [][2]string{{"action", q.action}, {"outcome", q.outcome}, {"from", q.from}, {"to", q.to}, {"preset", q.preset}} {
 		if f[1] != "" {
 			said = append(said, f[0]+" "+f[1])
 		}
 	}
 	ev := audit.Event{
 		OrganizationID: a.Session.OrganizationID, Action: audit.ActionExport, Phase: audit.PhaseIntent, OperationID: operationID,
-		Actor:  audit.Actor{MemberID: a.Session.MemberID, Email: a.Session.Email, SessionID: a.Session.SessionID, AuthFactors: a.Session.Factors},
-		Target: audit.Target{Type: "audit_log"}, Reason: strings.Join(said, ", "), Attempt: 1,
+		Actor: a.auditActor(), Target: audit.Target{Type: "audit_log"}, Reason: strings.Join(said, ", "), Attempt: 1,
 		Source: audit.Source{IP: a.IP, UserAgent: a.UserAgent}, RequestID: a.RequestID,
 	}
 	var people []string
-	for _, f := range [][2]string{{"actor", q.filter.ActorQuery}, {"target", q.filter.TargetQuery}} {
+	for _, f := range [][2]string{{"search", q.text}, {"actor", q.actor}, {"target", q.target}} {
 		if f[1] == "" {
 			continue
 		}
@@ -132,17 +139,6 @@ func exportEvent(a *actor, operationID string, q auditQuery, format audit.Format
 	}
 	ev.Target.Label = strings.Join(people, ", ")
 	return ev
-}
-
-// recordDeniedExport records that somebody tried. What they are told stays true without the record.
-func (s *Server) recordDeniedExport(ctx context.Context, ev audit.Event, err error) {
-	denied, ok := errors.AsType[*authz.DeniedError](err)
-	if !ok {
-		return
-	}
-	ev.Phase, ev.Outcome, ev.Detail = audit.PhaseOutcome, audit.OutcomeDenied, "check"
-	ev.HTTP, ev.UpstreamRequestID = audit.HTTP{Status: denied.Status, ErrorType: denied.Type}, denied.RequestID
-	s.recordLate(ctx, ev)
 }
 
 func (s *Server) recordExportEnd(ctx context.Context, ev audit.Event, n int64, err error) {
@@ -162,7 +158,7 @@ func (s *Server) recordExportEnd(ctx context.Context, ev audit.Event, n int64, e
 func (s *Server) recordLate(ctx context.Context, ev audit.Event) {
 	ctx = context.WithoutCancel(ctx)
 	if _, err := s.audit.Record(ctx, ev); err != nil {
-		s.log.ErrorContext(ctx, "export not recorded", slog.Any("error", err), slog.String("outcome", string(ev.Outcome)), slog.String("request_id", ev.RequestID))
+		s.log.ErrorContext(ctx, "not recorded", slog.Any("error", err), slog.String("action", string(ev.Action)), slog.String("outcome", string(ev.Outcome)), slog.String("request_id", ev.RequestID))
 	}
 }
 
@@ -231,7 +227,7 @@ func (p piece) Write(b []byte) (int, error) {
 }
 
 // exportView is the menu of the audit page.
-func (s *Server) exportView(ctx context.Context, a *actor, q auditQuery, many bool) templates.Export {
+func (s *Server) exportView(ctx context.Context, a *actor, q auditQuery, who auditViewer, many bool) templates.Export {
 	var v templates.Export
 	for _, format := range []struct {
 		audit.Format
@@ -253,16 +249,16 @@ func (s *Server) exportView(ctx context.Context, a *actor, q auditQuery, many bo
 		return v
 	}
 	if many {
-		v.Size = s.exportSize(ctx, a, q)
+		v.Size = s.exportSize(ctx, a, q.filter(who))
 	}
 	return v
 }
 
 // exportSize says how many events there are, as far as that is known quickly.
-func (s *Server) exportSize(ctx context.Context, a *actor, q auditQuery) string {
+func (s *Server) exportSize(ctx context.Context, a *actor, f audit.Filter) string {
 	ctx, cancel := context.WithTimeout(ctx, countTime)
 	defer cancel()
-	n, more, err := s.audit.Reader().Count(ctx, a.Session.OrganizationID, q.filter, countedUpTo)
+	n, more, err := s.audit.Reader().Count(ctx, a.Session.OrganizationID, f, countedUpTo)
 	switch {
 	case err != nil:
 		return "Too many events to count in a moment."

@@ -338,7 +338,7 @@ func TestExportsAtOnceAreFew(t *testing.T) {
 func TestExportMenu(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.deletions(s.someone("hiro@acme.example"), s.someone("noor@acme.example"), 40)
+	s.deletions(s.someone("hiro@acme.example"), s.someone("noor@acme.example"), 52)
 	menu := func(b *browser, query string) (links []string, text string) {
 		t.Helper()
 		page := b.get("/audit" + query).wantStatus(http.StatusOK)
@@ -354,13 +354,13 @@ func TestExportMenu(t *testing.T) {
 	if diff := cmp.Diff(want, links); diff != "" {
 		t.Errorf("links (-want +got):\n%s", diff)
 	}
-	if !strings.HasPrefix(text, "Export") || !strings.Contains(text, "40 events.") {
+	if !strings.HasPrefix(text, "Export") || !strings.Contains(text, "52 events.") {
 		t.Errorf("menu %q", text)
 	}
 	for _, link := range links {
 		audrey.get(link).wantStatus(http.StatusOK)
 	}
-	if _, text := menu(audrey, ""); !strings.Contains(text, "87 events.") {
+	if _, text := menu(audrey, ""); !strings.Contains(text, "111 events.") {
 		t.Errorf("menu of all events %q", text)
 	}
 	if _, text := menu(audrey, "?outcome=denied"); strings.Contains(text, "events.") {

@@ -63,12 +63,12 @@ func timeOf(t *time.Time) templates.Time {
 	if t == nil || t.IsZero() {
 		return templates.Time{}
 	}
-	return templates.Time{ISO: isoTime(*t), Text: t.UTC().Format("2006-01-02 15:04")}
+	return templates.Time{ISO: isoTime(*t), Text: t.UTC().Format("2006-01-02 15:04 UTC")}
 }
 
 // secondOf is the form of a time in a record of what happened.
 func secondOf(t time.Time) templates.Time {
-	return templates.Time{ISO: t.UTC().Format(time.RFC3339Nano), Text: t.UTC().Format("2006-01-02 15:04:05")}
+	return templates.Time{ISO: t.UTC().Format(time.RFC3339Nano), Text: utc(t)}
 }
 
 func statusBadge(status string) templates.Badge {

@@ -328,8 +328,8 @@ func disagreement(op *helpdesk.Operation, events []audit.Event) string {
 		return "" // nothing is left to compare with
 	}
 	for _, ev := range events {
-		if ev.OperationID != op.ID {
-			continue
+		if ev.OperationID != op.ID || isReview(&ev) {
+			continue // a review is about it, and no part of it
 		}
 		switch {
 		case ev.Target.ID != op.Target.MemberID:
@@ -373,6 +373,9 @@ func (s *Server) timeline(ctx context.Context, a *actor, events []audit.Event) [
 		}
 		if ev.Outcome != "" {
 			m.Outcome = outcomeBadge(ev.Outcome)
+		}
+		if isReview(&ev) {
+			m.Text = reviewText(&ev)
 		}
 		if mayRead {
 			m.URL = "/audit/" + ev.ID

@@ -28,6 +28,7 @@ func (s *Server) pageAround(ctx context.Context, c echo.Context, title string) t
 	if a == nil {
 		return p
 	}
+	c.Set(keyZone, s.localTimeOf(a.Session).zone)
 	p.Actor = &templates.Actor{
 		Name: a.Session.Name, Email: a.Session.Email, URL: memberPath(a.Session.MemberID), Roles: a.Session.Roles,
 		Organization: a.Session.OrganizationName, Impersonator: a.Session.Impersonator,

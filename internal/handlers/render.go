@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
@@ -16,7 +17,11 @@ import (
 func render(c echo.Context, status int, page templ.Component) error {
 	var b bytes.Buffer
 	// Rendering is quick, and half a page helps nobody: whether somebody still waits is left to the sending.
-	if err := page.Render(context.WithoutCancel(c.Request().Context()), &b); err != nil {
+	ctx := context.WithoutCancel(c.Request().Context())
+	if zone, ok := c.Get(keyZone).(*time.Location); ok {
+		ctx = templates.WithZone(ctx, zone)
+	}
+	if err := page.Render(ctx, &b); err != nil {
 		return fmt.Errorf("render: %w", err)
 	}
 	return c.Blob(status, echo.MIMETextHTMLCharsetUTF8, b.Bytes())

@@ -48,7 +48,7 @@ func targetOf(ev audit.Event) templates.Party {
 }
 
 func purgedRow(ev audit.Event) templates.AuditRow {
-	row := templates.AuditRow{Time: secondOf(ev.Purged.Time), Action: "Purged record", Phase: purgedText(ev.Purged), EventURL: "/audit/" + ev.ID}
+	row := templates.AuditRow{Time: secondOf(ev.Purged.Time), Action: "Purged record", Phase: purgedText(ev.Purged), EventURL: eventPath(ev.ID)}
 	if ev.OperationID != "" {
 		row.OperationURL = operationPath(ev.OperationID)
 	}
@@ -58,7 +58,6 @@ func purgedRow(ev audit.Event) templates.AuditRow {
 // purgedView is the page of a record of which only the hash is left.
 func purgedView(page templates.Page, ev audit.Event, e audit.Evidence) templates.AuditEvent {
 	page.Heading, page.Lead = "Purged record", purgedText(ev.Purged)
-	page.Crumbs = []templates.Link{{Text: "Audit", URL: "/audit"}}
 	v := templates.AuditEvent{Page: page, Evidence: evidenceView(e), Bytes: "purged"}
 	v.Groups = []templates.Group{{Title: "Record", Rows: filled([]templates.Row{
 		timeRow("Purged", &ev.Purged.Time), textRow("After days", strconv.Itoa(ev.Purged.Days)),

@@ -103,6 +103,9 @@ func (s *Server) routes() []route {
 
 		{get, "/audit", needs(authz.AuditRead()), s.showAudit},
 		{get, exportPath, needs(authz.AuditExport()), s.exportAudit},
+		{post, reviewsPath, needs(authz.AuditRead()), s.reviewAudit},
+		{post, "/audit/verify", needs(authz.AuditRead()), s.verifyAudit},
+		{get, verificationPath, needs(authz.AuditRead()), s.showVerification},
 		{get, "/audit/:event_id", needs(authz.AuditRead()), s.showAuditEvent},
 
 		// For machines and browsers.

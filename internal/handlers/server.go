@@ -33,6 +33,9 @@ type Deps struct {
 	Logger *slog.Logger
 	Now    func() time.Time
 	Config Config
+
+	// Background runs what goes on when its request is over, with a context that ends when the console does.
+	Background func(run func(ctx context.Context))
 }
 
 // Pinger says whether the store can be reached.
@@ -80,6 +83,8 @@ type Server struct {
 	now    func() time.Time
 	config Config
 
+	background func(run func(ctx context.Context))
+
 	host     string // of the public address, as a browser writes it
 	https    bool   // people reach the console by https
 	pages    []pagePattern
@@ -90,6 +95,7 @@ type Server struct {
 	once     *onceSteps
 	jwts     *stytch.JWTVerifier // nil: no shared cookies
 	refusals refusals
+	verified *verifications
 	exports  chan struct{} // one place for each that may be under way
 	lastWord []byte        // the page for when no page can be rendered
 }
@@ -124,6 +130,8 @@ func newServer(d Deps) (*Server, error) {
 		return nil, errors.New("handlers: session times must be positive")
 	case len(c.SharedCookies) > 0 && d.JWTs == nil:
 		return nil, errors.New("handlers: shared cookies without a verifier of JWTs")
+	case d.Background == nil:
+		return nil, errors.New("handlers: nothing to run in the background with")
 	}
 	if c.TimeZone == nil {
 		c.TimeZone = time.UTC
@@ -138,7 +146,7 @@ func newServer(d Deps) (*Server, error) {
 		stytch: d.Stytch, authz: d.Authz, audit: d.Audit, desk: d.Desk, db: d.DB, log: d.Logger, now: d.Now, config: c,
 		host: canonicalHost(c.PublicURL.Scheme, c.PublicURL.Host), https: c.PublicURL.Scheme == "https",
 		throttle: newThrottle(d.Now), lookups: newLookups(d.Now), once: newOnceSteps(d.Now), jwts: d.JWTs,
-		exports: make(chan struct{}, maxExports),
+		exports: make(chan struct{}, maxExports), verified: newVerifications(), background: d.Background,
 	}
 	pairs, err := keyPairs(c.SessionKeys)
 	if err != nil {

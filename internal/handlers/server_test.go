@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -235,6 +236,7 @@ func TestAccessLog(t *testing.T) {
 func TestNewRefusesBadConfiguration(t *testing.T) {
 	t.Parallel()
 	public := &url.URL{Scheme: "http", Host: "127.0.0.1:1"}
+	background := func(func(context.Context)) { t.Error("something runs already") }
 	good := handlers.Config{PublicURL: public, SessionKeys: [][]byte{newKey(t)}, SessionIdle: time.Minute, SessionMax: time.Hour}
 	for name, spoil := range map[string]func(*handlers.Config){
 		"no address":     func(c *handlers.Config) { c.PublicURL = nil },
@@ -249,12 +251,15 @@ func TestNewRefusesBadConfiguration(t *testing.T) {
 			config := good
 			config.SessionKeys = slices.Clone(good.SessionKeys)
 			spoil(&config)
-			if _, err := handlers.New(handlers.Deps{Now: time.Now, Logger: slog.New(slog.DiscardHandler), Config: config}); err == nil {
+			if _, err := handlers.New(handlers.Deps{Now: time.Now, Logger: slog.New(slog.DiscardHandler), Config: config, Background: background}); err == nil {
 				t.Error("New accepted it")
 			}
 		})
 	}
-	if _, err := handlers.New(handlers.Deps{Now: time.Now, Logger: slog.New(slog.DiscardHandler), Config: good}); err != nil {
+	if _, err := handlers.New(handlers.Deps{Now: time.Now, Logger: slog.New(slog.DiscardHandler), Config: good, Background: background}); err != nil {
 		t.Errorf("New: %v", err)
+	}
+	if _, err := handlers.New(handlers.Deps{Now: time.Now, Logger: slog.New(slog.DiscardHandler), Config: good}); err == nil {
+		t.Error("New accepted that nothing runs in the background")
 	}
 }

@@ -33,6 +33,7 @@ const (
 	keyCookie     = "cookie"
 	keyPermission = "permission"
 	keyRequestID  = "request_id"
+	keyZone       = "zone" // of the organization, for the times of the page
 )
 
 // sessionCookie is all that the session cookie holds. The Stytch session is

@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"io"
@@ -156,6 +157,7 @@ func newSite(t testing.TB, options ...func(*siteOptions)) *site {
 	}
 	deps := handlers.Deps{
 		Stytch: client, Authz: authorizer, Audit: s.audit, Desk: desk, DB: s.db, Logger: logger, Now: s.clock.Now,
+		Background: s.background,
 		Config: handlers.Config{
 			PublicURL: public, TrustedProxies: o.proxies, SessionKeys: o.keys, SessionIdle: 30 * time.Minute, SessionMax: 8 * time.Hour,
 			ReasonRequired: true, Build: "test",
@@ -175,6 +177,14 @@ func newSite(t testing.TB, options ...func(*siteOptions)) *site {
 	}
 	s.build(deps)
 	return s
+}
+
+// background runs what goes on when its request is over; the test ends after it.
+func (s *site) background(run func(ctx context.Context)) {
+	var running sync.WaitGroup
+	ctx, stop := context.WithCancel(context.WithoutCancel(s.t.Context()))
+	running.Go(func() { run(ctx) })
+	s.t.Cleanup(func() { stop(); running.Wait() })
 }
 
 func (s *site) build(deps handlers.Deps) {

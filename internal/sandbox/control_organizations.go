@@ -10,6 +10,8 @@ type organizationChange struct {
 	AuthMethods *[]string `json:"auth_methods"` // those that are allowed; [] allows all
 	MFAMethods  *[]string `json:"mfa_methods"`  // the same
 	MFAPolicy   *string   `json:"mfa_policy"`
+
+	TrustedMetadata *map[string]any `json:"trusted_metadata"` // whole
 }
 
 func (in organizationChange) check() error {
@@ -64,6 +66,9 @@ func (s *Sandbox) controlChangeOrganization(params map[string]string, r *http.Re
 	restrict(&j.MFAMethods, &j.AllowedMFAMethods, in.MFAMethods)
 	if in.MFAPolicy != nil {
 		j.MFAPolicy = *in.MFAPolicy
+	}
+	if in.TrustedMetadata != nil {
+		j.TrustedMetadata = *in.TrustedMetadata
 	}
 	j.UpdatedAt = s.nowUTC()
 	o.json = &j

@@ -97,8 +97,8 @@
 //	POST   /_sandbox/sessions                       {"member_id", "expires_in", "jwt_age", "sso"}: opens a session and answers
 //	                                                with its token and JWT
 //	DELETE /_sandbox/sessions/{member_session_id}   ends a session
-//	POST   /_sandbox/organizations/{organization_id}  changes: {"auth_methods", "mfa_methods", "mfa_policy"}; an empty array
-//	                                                allows all
+//	POST   /_sandbox/organizations/{organization_id}  changes: {"auth_methods", "mfa_methods", "mfa_policy",
+//	                                                "trusted_metadata"}; an empty array allows all
 //	POST   /_sandbox/impersonations                 {"member_id"}: {"token", "url", "expires_at"}, good once and for 5 minutes
 //	POST   /_sandbox/keys/rotate                    signs JWTs with a new key: {"signing", "published"}
 //

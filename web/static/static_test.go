@@ -131,15 +131,15 @@ func TestNothingIsLoadedFromElsewhere(t *testing.T) {
 	}
 }
 
-// The script asks this console about the session, and nobody about anything else.
-func TestScriptAsksOnlyAboutTheSession(t *testing.T) {
+// The script asks this console about the session and about the page it is on, and nobody about anything else.
+func TestScriptAsksOnlyAboutTheSessionAndItsPage(t *testing.T) {
 	t.Parallel()
 	body := get(t, static.URL("console.js")).Body.String()
 	var got []string
 	for _, call := range regexp.MustCompile(`fetch\(([^,)]*)`).FindAllStringSubmatch(body, -1) {
 		got = append(got, call[1])
 	}
-	if want := []string{`"/session"`, `"/session/extend"`}; !slices.Equal(got, want) {
+	if want := []string{`location.pathname`, `"/session"`, `"/session/extend"`}; !slices.Equal(got, want) {
 		t.Errorf("the script fetches %q, want %q", got, want)
 	}
 }

@@ -5,6 +5,8 @@ type AuditEvent struct {
 	Page         Page
 	Groups       []Group
 	OperationURL string
+	Reviews      []Moment
+	Review       *ReviewForm
 	Evidence     Evidence
 	Bytes        string // exactly what was hashed
 }

@@ -1,8 +1,10 @@
 package templates
 
 import (
+	"context"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/a-h/templ"
 )
@@ -20,6 +22,15 @@ type Page struct {
 	Notices []Notice  // above everything else
 	Build   string    // version, in the footer
 	Session *SessionLife
+	Proof   *Proof // of the audit, in the footer of its pages
+	Refresh int    // seconds after which a page without script loads itself anew; 0 never
+}
+
+// Proof is the newest signed checkpoint of the organization's audit.
+type Proof struct {
+	Records string
+	Root    string // the beginning of it
+	Note    string // whole, signed
 }
 
 // SessionLife is how long a session still lasts: nil when signed out.
@@ -78,9 +89,30 @@ type Notice struct {
 	Links     []Link
 }
 
-// Time is an instant: ISO is RFC 3339 for machines, Text is short UTC for
-// people. The zero value is shown as "never".
+// Time is an instant: ISO is RFC 3339 for machines, Text is short for people
+// and ends in UTC. The zero value is shown as "never".
 type Time struct{ ISO, Text string }
+
+type zoneKey struct{}
+
+// WithZone says in which zone the reader's organization is. A page rendered
+// with it shows on hover what each time was there.
+func WithZone(ctx context.Context, zone *time.Location) context.Context {
+	return context.WithValue(ctx, zoneKey{}, zone)
+}
+
+// localTime is a time where the organization is, or "" where that is no news.
+func localTime(ctx context.Context, iso string) string {
+	zone, _ := ctx.Value(zoneKey{}).(*time.Location)
+	if zone == nil || zone == time.UTC {
+		return ""
+	}
+	t, err := time.Parse(time.RFC3339Nano, iso)
+	if err != nil {
+		return ""
+	}
+	return t.In(zone).Format("Mon 2 Jan 2006 15:04:05 MST") + ", " + zone.String()
+}
 
 // Option is one choice of a select.
 type Option struct {
@@ -202,6 +234,8 @@ func (l SessionLife) ends() Time {
 
 // minutes is how long an idle page lasts, in whole minutes.
 func (l SessionLife) minutes() string { return strconv.Itoa((l.IdleSeconds + 30) / 60) }
+
+func (p Page) refresh() string { return strconv.Itoa(p.Refresh) }
 
 func (p Page) impersonated() bool { return p.Actor != nil && p.Actor.Impersonator != "" }
 

@@ -212,7 +212,12 @@ func auditRows() []templates.AuditRow {
 	target := templates.Party{Text: "marisol.ruiz@acme.example", Detail: "Marisol Ruiz", URL: memberURL}
 	row := func(day int, action, phase, outcome string, kind templates.Kind) templates.AuditRow {
 		return templates.AuditRow{
-			Time: when(day), Action: action, Phase: phase, Actor: party, Target: target, Outcome: templates.Badge{Text: outcome, Kind: kind},
+			Timeline: []templates.Moment{
+				{Time: when(day), Text: "intent", URL: "/audit/0199-in"},
+				{Time: when(day), Outcome: templates.Badge{Text: "outcome " + outcome, Kind: kind}, Detail: "Known from Stytch's answer.", URL: "/audit/0199-ev"},
+			},
+			Review: &templates.ReviewForm{Token: "t", Event: "0199-ev", Back: "outcome=denied", Button: "Mark reviewed"},
+			Time:   when(day), Action: action, Phase: phase, Actor: party, Target: target, Outcome: templates.Badge{Text: outcome, Kind: kind},
 			Reason: "Laptop stolen, caller verified by call-back", Ticket: "HELP-1234", EventURL: "/audit/0199-ev", OperationURL: "/operations/0199-op",
 		}
 	}
@@ -226,12 +231,48 @@ func auditRows() []templates.AuditRow {
 
 func auditFull() templates.Audit {
 	return templates.Audit{
-		Page: page("Audit"), Filtered: true, ClearURL: "/audit", Actor: "ada",
+		Page: proven(page("Audit")), Filtered: true, ClearURL: "/audit", Search: "stolen", Actor: "ada", Preset: "new",
+		Presets: []templates.Preset{{Text: "All", URL: "/audit"}, {Text: "New since my last review", URL: "/audit?preset=new", Count: "12", Current: true}},
+		Hours:   "Office hours are Mon-Fri 08:00-18:00 in the time zone UTC, from the console's settings.",
+		Columns: []templates.Column{{Key: "time", Label: "Time"}, {Key: "action", Label: "Action"}, {Key: "actor", Label: "Actor"}, {Key: "reason", Label: "Reason"}, {Key: "ip", Label: "IP address"}, {Key: "outcome", Label: "Outcome"}},
+		Choices: []templates.Option{{Value: "time", Text: "Time", Selected: true}, {Value: "ip", Text: "IP address"}},
+		Hidden:  []templates.Hidden{{Name: "actor", Value: "ada"}}, Chart: bars(), Since: "12 new since your last review.", SinceURL: "/audit/0199-re",
+		Review: &templates.ReviewForm{Token: "t", Button: "Mark reviewed up to record 12"}, PrevURL: "/audit?newer=x",
 		Actions:  []templates.Option{{Text: "Any"}, {Value: "member.password.delete", Text: "Delete password", Selected: true}},
 		Outcomes: []templates.Option{{Text: "Any"}, {Value: "succeeded", Text: "succeeded"}},
 		From:     templates.Field{Value: "2026-11-01"}, To: templates.Field{Value: "2026-13-01", Error: "A date is YYYY-MM-DD."},
 		Unsettled: auditRows()[:1], Rows: auditRows(), NextURL: "/audit?cursor=x", FirstURL: "/audit",
 		Export: exports(),
+	}
+}
+
+func proven(p templates.Page) templates.Page {
+	p.Proof = &templates.Proof{Records: "1,234", Root: "4zXFrB7y", Note: "orgconsole/x/organization/y\n1234\n4zXFrB7yOZmBzKQ6SgTxoDU1zFFD097YeRx1XdVP3uk=\n\n— orgconsole-audit v5xKnb\n"}
+	return p
+}
+
+func bars() *templates.Chart {
+	return &templates.Chart{
+		Unit: "day", Title: "Outcomes per day, 2026-11-22 to 2026-11-23, UTC", Desc: "In all 3 succeeded, 1 denied.", Most: "3", First: "2026-11-22", Last: "2026-11-23",
+		Kinds: []templates.ChartKind{{Word: "succeeded", Total: "3"}, {Word: "denied", Total: "1"}},
+		Bars: []templates.ChartBar{
+			{Label: "2026-11-22", URL: "/audit?from=2026-11-22&to=2026-11-22", Says: "2026-11-22: none", Counts: []string{"0", "0"}},
+			{Label: "2026-11-23", URL: "/audit?from=2026-11-23&to=2026-11-23", Says: "2026-11-23: 3 succeeded, 1 denied", Counts: []string{"3", "1"}, Parts: []templates.ChartPart{
+				{Word: "succeeded", Y: "25.00", Height: "75.00"}, {Word: "denied", Y: "0.00", Height: "25.00"},
+			}},
+		},
+	}
+}
+
+func verification(running bool) templates.Verification {
+	p := proven(page("Verification"))
+	if running {
+		p.Refresh = 2
+		return templates.Verification{Page: p, Running: true, Done: 10, Total: 1234, Progress: "10 of 1,234 records", Text: "Begun by audrey@acme.example."}
+	}
+	return templates.Verification{
+		Page: p, Text: "It took 2s.", Result: templates.Notice{Kind: templates.Good, Title: "Intact", Text: "All 1,234 records."},
+		Did: []string{"Hashed them."}, DoesNot: []string{"That nothing was cut off."}, Checkpoint: p.Proof.Note, EventURL: "/audit/0199-ve",
 	}
 }
 
@@ -522,6 +563,8 @@ func samples() []sample {
 		{"operation-bare", templates.OperationPage(templates.Operation{Page: page("Delete password"), Result: templates.Result{Kind: templates.Warn, Title: "Delete password: outcome unknown", Text: "The member is read again every 15 seconds.", Retry: retry()}})},
 		{"audit-full", templates.AuditPage(auditFull())},
 		{"audit-no-export", templates.AuditPage(noExport)},
+		{"verification", templates.VerificationPage(verification(false))},
+		{"verification-running", templates.VerificationPage(verification(true))},
 		{"audit-empty", templates.AuditPage(templates.Audit{Page: page("Audit"), Empty: "No event matches these filters.", Filtered: true, ClearURL: "/audit"})},
 		{"audit-trouble", templates.AuditPage(templates.Audit{Page: page("Audit"), Problem: &trouble})},
 		{"audit-event", templates.AuditEventPage(auditEvent())},

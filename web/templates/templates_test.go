@@ -303,7 +303,7 @@ func TestAuditOutcomeStandsAlone(t *testing.T) {
 	t.Parallel()
 	_, doc := render(t, pageNamed(t, "audit-full"))
 	var got []string
-	doc.Find("table").Last().Find("td:nth-child(6)").Each(func(_ int, s *goquery.Selection) { got = append(got, strings.TrimSpace(s.Text())) })
+	doc.Find("table.audit").Last().Find("td:nth-child(6)").Each(func(_ int, s *goquery.Selection) { got = append(got, strings.TrimSpace(s.Text())) })
 	if want := "unknown failed succeeded  denied cancelled failed"; strings.Join(got, " ") != want {
 		t.Errorf("outcomes %q, want %q", got, want)
 	}

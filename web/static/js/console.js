@@ -56,14 +56,68 @@
     form.requestSubmit(button);
   }
 
-  // A time shows the reader's own on hover.
+  // A time shows the reader's own on hover, after what it was where the organization is.
   document.addEventListener("pointerover", (event) => {
     const time = event.target.closest?.("time[datetime]");
-    if (time && !time.title) {
+    if (time && !time.dataset.own) {
       const at = new Date(time.dateTime);
-      if (!isNaN(at)) time.title = at.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
+      time.dataset.own = "";
+      if (!isNaN(at)) time.title += `${time.title && "\n"}For you: ${at.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}`;
     }
   });
+
+  // What goes on without the page is looked at again until it is over.
+  const poll = async () => {
+    const part = document.querySelector("[data-poll]");
+    if (!part) return;
+    try {
+      const answer = await fetch(location.pathname, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+      if (answer.redirected) return location.reload();
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("main");
+      const next = fresh.querySelector("[data-poll]");
+      if (next) part.replaceWith(next);
+      else document.getElementById("main").replaceWith(fresh);
+    } catch {}
+    setTimeout(poll, 700);
+  };
+  poll();
+
+  // Keys of the audit list. Whoever types, or holds another key, means something else.
+  const help = document.querySelector("[data-keys]");
+  if (help) {
+    const off = "keys-off";
+    const toggle = help.querySelector("[data-keys-off]");
+    const told = () => { toggle.textContent = localStorage.getItem(off) ? "Turn the keys on" : "Turn the keys off"; };
+    told();
+    help.hidden = false;
+    toggle.addEventListener("click", () => {
+      if (localStorage.getItem(off)) localStorage.removeItem(off);
+      else localStorage.setItem(off, "1");
+      told();
+    });
+    const follow = (rel) => document.querySelector(`a[rel=${rel}]`)?.click();
+    const move = (by) => {
+      const rows = [...all("table.audit tbody tr")];
+      const now = rows.indexOf(document.activeElement?.closest("tr"));
+      const row = rows[now < 0 ? (by > 0 ? 0 : rows.length - 1) : now + by];
+      (row?.querySelector(".c-more a") ?? row?.querySelector("a, summary"))?.focus();
+    };
+    const keys = {
+      j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1),
+      n: () => follow("next"), p: () => follow("prev"), ArrowRight: () => follow("next"), ArrowLeft: () => follow("prev"),
+      "/": () => document.getElementById("q").focus(),
+      "?": () => { help.open = true; help.querySelector("summary").focus(); },
+    };
+    document.addEventListener("keydown", (event) => {
+      const { key, target } = event;
+      if (!Object.hasOwn(keys, key) || event.ctrlKey || event.altKey || event.metaKey || event.isComposing || localStorage.getItem(off)) return;
+      if (target.closest("input, select, textarea, dialog, [contenteditable]") || document.querySelector("dialog:modal")) return;
+      // Arrows move the page until a row is chosen, and within what scrolls by itself.
+      if (key.startsWith("Arrow") && !target.closest("table.audit tbody tr") && (key === "ArrowUp" || key === "ArrowDown") || target.closest(".scroll, pre")) return;
+      event.preventDefault();
+      keys[key]();
+    });
+  }
 
   // An open dialog becomes a modal one; Escape goes where Close goes.
   for (const dialog of all("dialog[open]")) {
