@@ -34,3 +34,44 @@ func (l *Log) Fill(ctx context.Context, organizationID string, events int, event
 		return l.advance(ctx, tx, t, checkpoint{origin: t.origin, size: e.size, root: e.root()})
 	})
 }
+
+// IndexSmall makes segments as they are made while records come one by one, without the largest.
+func (l *Log) IndexSmall(ctx context.Context, organizationID string) error {
+	for {
+		more := false
+		var made *madeSegment
+		err := l.snapshot(ctx, func(tx *sql.Tx) error {
+			t, err := readTree(ctx, tx, organizationID)
+			if err != nil {
+				return err
+			}
+			segments, err := readSegments(ctx, tx, t)
+			if err != nil {
+				return err
+			}
+			at := int64(0)
+			for _, g := range segments {
+				at = g.end()
+			}
+			g := segment{level: 1, number: at >> segmentLevels[1]}
+			if more = g.end() <= t.size; more {
+				made, err = t.makeSegment(ctx, tx, g, segments)
+			}
+			return err
+		})
+		if err != nil || !more {
+			return err
+		}
+		if err := l.db.Write(ctx, func(tx *sql.Tx) error { return made.store(ctx, l, tx) }); err != nil {
+			return err
+		}
+	}
+}
+
+// BlockTerms are the terms of a block of the index.
+func BlockTerms(data []byte) (terms []string) {
+	for r := readBlock(data); r.scan(); {
+		terms = append(terms, string(r.term))
+	}
+	return terms
+}

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -38,6 +39,29 @@ func (g segment) end() int64   { return (g.number + 1) << segmentLevels[g.level]
 
 // readSegments returns the segments of a tree in the order of their places, without those that a larger one stands for.
 func readSegments(ctx context.Context, q queryer, t *tree) ([]segment, error) {
+	all, err := allSegments(ctx, q, t)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(all, func(a, b segment) int { return cmp.Compare(a.start(), b.start()) })
+	kept := all[:0]
+	for _, g := range all {
+		if g.end() > t.size {
+			return nil, g.beyond(t)
+		}
+		if n := len(kept); n == 0 || g.start() >= kept[n-1].end() {
+			kept = append(kept, g)
+		}
+	}
+	return kept, nil
+}
+
+func (g segment) beyond(t *tree) error {
+	return t.tampered(nil, "its index is of seq %d to %d, it has %d records", g.start(), g.end()-1, t.size)
+}
+
+// allSegments returns the segments of a tree, the largest first.
+func allSegments(ctx context.Context, q queryer, t *tree) ([]segment, error) {
 	rows, err := q.QueryContext(ctx, `SELECT level, segment, first_time, last_time FROM audit_segments WHERE tree = ? ORDER BY level DESC, segment`, t.number)
 	if err != nil {
 		return nil, fmt.Errorf("read index: %w", err)
@@ -49,7 +73,7 @@ func readSegments(ctx context.Context, q queryer, t *tree) ([]segment, error) {
 		if err := rows.Scan(&g.level, &g.number, &g.first, &g.last); err != nil {
 			return nil, unreadable(ctx, err)
 		}
-		if g.level < 0 || g.level >= len(segmentLevels) || g.number < 0 || g.number > maxCountable>>segmentLevels[g.level] || g.end() > t.size {
+		if g.level < 0 || g.level >= len(segmentLevels) || g.number < 0 || g.number > maxCountable>>segmentLevels[g.level] {
 			return nil, t.tampered(nil, "its index has a segment %d of level %d", g.number, g.level)
 		}
 		all = append(all, g)
@@ -57,14 +81,7 @@ func readSegments(ctx context.Context, q queryer, t *tree) ([]segment, error) {
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("read index: %w", err)
 	}
-	slices.SortStableFunc(all, func(a, b segment) int { return int(min(max(a.start()-b.start(), -1), 1)) })
-	kept := all[:0]
-	for _, g := range all {
-		if n := len(kept); n == 0 || g.start() >= kept[n-1].end() {
-			kept = append(kept, g)
-		}
-	}
-	return kept, nil
+	return all, nil
 }
 
 // Run makes the segments of the index as records are appended, until ctx ends.

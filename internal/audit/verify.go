@@ -156,7 +156,11 @@ func (v *verification) tree(ctx context.Context, tx *sql.Tx, t *tree) error {
 	if err != nil {
 		return err
 	}
-	w := walk{v: v, t: t, tx: tx, seen: seen, fromSide: math.MinInt64}
+	segments, err := allSegments(ctx, tx, t)
+	if err != nil {
+		return err
+	}
+	w := walk{segments: segments, v: v, t: t, tx: tx, seen: seen, fromSide: math.MinInt64}
 	for from := int64(math.MinInt64); ; {
 		rows, err := queryRows(ctx, tx, `WHERE e.tree = ? AND e.seq >= ? ORDER BY e.seq LIMIT ?`, t.number, from, chunk)
 		if err != nil {
@@ -174,6 +178,14 @@ func (v *verification) tree(ctx context.Context, tx *sql.Tx, t *tree) error {
 		from = rows[len(rows)-1].seq + 1
 	}
 	if err := w.end(); err != nil {
+		return err
+	}
+	if w.index != nil {
+		if err := w.index.end(ctx, tx); err != nil {
+			return err
+		}
+	}
+	if err := t.strayIndex(ctx, tx, segments); err != nil {
 		return err
 	}
 	v.changes[t.origin] = w.changes
@@ -194,7 +206,10 @@ type walk struct {
 	sides []sideRow // of this chunk, not yet claimed by an event
 
 	changes []*keyChange // of all chunks
-	report  TreeReport   // so far
+
+	segments []segment
+	index    *indexCheck // of the stretch that is walked through
+	report   TreeReport  // so far
 
 	fromSide int64
 }
@@ -217,6 +232,12 @@ func (w *walk) chunk(ctx context.Context, rows []row) error {
 	for i := range rows {
 		if err := w.record(&rows[i]); err != nil {
 			return err
+		}
+		if w.edge.size%indexStretch == 0 {
+			if err := w.index.end(ctx, w.tx); err != nil {
+				return err
+			}
+			w.index = nil
 		}
 	}
 	return nil
@@ -249,6 +270,10 @@ func (w *walk) record(r *row) error {
 		return err
 	}
 	w.count(&ev, sides)
+	if w.index == nil {
+		w.index = newIndexCheck(w.t, w.segments, want)
+	}
+	w.index.add(&ev)
 	first := tlog.StoredHashIndex(0, want)
 	leaf := tlog.RecordHash([]byte(r.bytes.String))
 	if ev.Purged != nil && len(r.hashes) >= tlog.HashSize {
@@ -352,9 +377,11 @@ func (v *verification) strays(ctx context.Context, tx *sql.Tx) error {
 		if before-1 != after {
 			const stray = `SELECT EXISTS (SELECT 1 FROM audit_events WHERE tree > ? AND tree < ?)
 				OR EXISTS (SELECT 1 FROM audit_texts WHERE tree > ? AND tree < ?)
-				OR EXISTS (SELECT 1 FROM audit_checkpoints WHERE tree > ? AND tree < ?)`
+				OR EXISTS (SELECT 1 FROM audit_checkpoints WHERE tree > ? AND tree < ?)
+				OR EXISTS (SELECT 1 FROM audit_segments WHERE tree > ? AND tree < ?)
+				OR EXISTS (SELECT 1 FROM audit_terms WHERE tree > ? AND tree < ?)`
 			var found bool
-			if err := tx.QueryRowContext(ctx, stray, after, before, after, before, after, before).Scan(&found); err != nil {
+			if err := tx.QueryRowContext(ctx, stray, after, before, after, before, after, before, after, before, after, before).Scan(&found); err != nil {
 				return fmt.Errorf("look for stray rows: %w", err)
 			}
 			if found {
