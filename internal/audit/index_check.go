@@ -91,7 +91,7 @@ func (c *indexCheck) end(ctx context.Context, q queryer) error {
 		sum := uint64(0)
 		err := c.t.eachTerm(ctx, q, g, func(term []byte, r *blockReader) error {
 			h := maphash.Bytes(c.seed, term)
-			return r.each(g.size(), func(place int) { sum += mix(h, uint64(place)) }) //nolint:gosec // not negative
+			return r.each(g.size(), func(place int) { sum += mix(h, uint64(place)) })
 		})
 		if err != nil {
 			return err

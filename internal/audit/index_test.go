@@ -59,24 +59,23 @@ func (s *store) editIndex(tb testing.TB, old, replacement string) {
 	tb.Helper()
 	shell := s.Shell(tb)
 	defer shell.Close()
-	var first, block []byte
-	found := 0
 	rows, err := shell.QueryContext(tb.Context(), `SELECT first, block FROM audit_terms WHERE tree = 2`)
 	if err != nil {
 		tb.Fatal(err)
 	}
+	defer rows.Close()
 	type change struct{ first, block []byte }
 	var changes []change
 	for rows.Next() {
+		var first, block []byte
 		if err := rows.Scan(&first, &block); err != nil {
 			tb.Fatal(err)
 		}
 		if bytes.Contains(block, []byte(old)) {
-			found++
 			changes = append(changes, change{append([]byte{}, first...), bytes.ReplaceAll(block, []byte(old), []byte(replacement))})
 		}
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil || found == 0 {
+	if err := rows.Err(); err != nil || len(changes) == 0 {
 		tb.Fatalf("no block has %q: %v", old, err)
 	}
 	update := `UPDATE audit_terms SET block = ? WHERE tree = 2 AND first = ?`
@@ -271,7 +270,9 @@ func TestRunIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.record(t, deletion(acme, 0))
-	for until := time.Now().Add(20 * time.Second); s.segments(t) != "0:0"; time.Sleep(10 * time.Millisecond) {
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for until := time.Now().Add(20 * time.Second); s.segments(t) != "0:0"; <-poll.C {
 		if time.Now().After(until) {
 			t.Fatalf("segments %q", s.segments(t))
 		}
