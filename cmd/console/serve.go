@@ -116,10 +116,15 @@ func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, c
 			return nil, fmt.Errorf("verify session JWTs: %w", err)
 		}
 	}
+	out, err := newStreams(log, cfg, logger, func(string, string) {})
+	if err != nil {
+		stop()
+		return nil, err
+	}
 	var running sync.WaitGroup
 	//nolint:contextcheck // what New renders in advance belongs to no request and to no start
 	handler, err := handlers.New(handlers.Deps{
-		Stytch: client, Authz: authorizer, Audit: log, Desk: desk, JWTs: jwts, DB: db, Logger: logger, Now: time.Now,
+		Stytch: client, Authz: authorizer, Audit: log, Desk: desk, JWTs: jwts, DB: db, Logger: logger, Now: time.Now, Lag: out.sink,
 		Background: func(run func(ctx context.Context)) { running.Go(func() { run(background) }) },
 		Config: handlers.Config{
 			PublicURL: cfg.publicURL, TrustedProxies: cfg.trustedProxies, SessionKeys: cfg.sessionKeys,
@@ -133,6 +138,7 @@ func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, c
 		return nil, fmt.Errorf("build pages: %w", err)
 	}
 	running.Go(func() { desk.Run(background) })
+	out.run(background, &running)
 	running.Go(func() { log.Run(background) })
 	if cfg.auditRetention > 0 {
 		running.Go(func() { desk.Retain(background, cfg.auditRetention) })

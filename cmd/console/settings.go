@@ -48,6 +48,14 @@ type settings struct {
 	AuditOldKeysFile string `setting:"CONSOLE_AUDIT_OLD_KEYS_FILE" placeholder:"PATH" help:"File that holds the old audit keys."`
 	AuditRetention   string `setting:"CONSOLE_AUDIT_RETENTION" placeholder:"DAYS" help:"Days after which the audit's records are purged, 30 or more; their hashes stay. Unset: never."`
 
+	AuditSinkURL           string `setting:"CONSOLE_AUDIT_SINK_URL" placeholder:"URL" help:"Address that every event of the audit is sent to, https, or http on loopback. Unset: none."`
+	AuditSinkSecret        string `setting:"CONSOLE_AUDIT_SINK_SECRET" placeholder:"SECRETS" help:"Secrets that sign what is sent there, whsec_…, separated by commas. Required with an address."`
+	AuditSinkSecretFile    string `setting:"CONSOLE_AUDIT_SINK_SECRET_FILE" placeholder:"PATH" help:"File that holds these secrets."`
+	AuditSinkFormat        string `setting:"CONSOLE_AUDIT_SINK_FORMAT" default:"ndjson" help:"Format of what is sent there: ndjson, which holds the proofs, or ocsf."`
+	AuditWitnessURL        string `setting:"CONSOLE_AUDIT_WITNESS_URL" placeholder:"URL" help:"Address that signed checkpoints of the audit are sent to, to be kept by somebody else. Unset: none."`
+	AuditWitnessSecret     string `setting:"CONSOLE_AUDIT_WITNESS_SECRET" placeholder:"SECRETS" help:"Secrets that sign what is sent there, whsec_…, separated by commas. Unset: not signed but by the audit key."`
+	AuditWitnessSecretFile string `setting:"CONSOLE_AUDIT_WITNESS_SECRET_FILE" placeholder:"PATH" help:"File that holds these secrets."`
+
 	TrustedProxies string `setting:"CONSOLE_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Addresses of proxies whose X-Forwarded-For is believed, separated by commas. Unset: none."`
 	LogLevel       string `setting:"CONSOLE_LOG_LEVEL" default:"info" help:"One of debug, info, warn, error."`
 	SessionIdle    string `setting:"CONSOLE_SESSION_IDLE" default:"30m" help:"How long a session may lie idle."`
@@ -71,6 +79,7 @@ type config struct {
 	auditKey          string   // "": made once, beside the store
 	auditOldKeys      []string
 	auditRetention    int // days; 0: for ever
+	sink, witness     *receiver
 	trustedProxies    []netip.Prefix
 	logLevel          slog.Level
 	sessionIdle       time.Duration
@@ -125,6 +134,8 @@ func (s settings) load(getenv func(string) string) (config, error) {
 	c.auditKey = s.auditKey(&p, shared)
 	c.auditOldKeys = s.auditOldKeys(&p)
 	c.auditRetention = s.auditRetention(&p)
+	c.sink = s.sink(&p)
+	c.witness = s.witness(&p)
 	c.trustedProxies = s.trustedProxies(&p)
 	c.logLevel = s.logLevel(&p)
 	c.sessionIdle, c.sessionMax = s.sessionTimes(&p)

@@ -150,6 +150,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"old audit key", "CONSOLE_AUDIT_OLD_KEYS", "hunter2", "CONSOLE_AUDIT_OLD_KEYS: one of them is no key"},
 		{"retention of no number", "CONSOLE_AUDIT_RETENTION", "a year", `CONSOLE_AUDIT_RETENTION: "a year" is no number of days`},
 		{"retention too short", "CONSOLE_AUDIT_RETENTION", "29", `CONSOLE_AUDIT_RETENTION: "29" is no number of days`},
+		{"sink's secret without a sink", "CONSOLE_AUDIT_SINK_SECRET", "whsec_hunter2", "CONSOLE_AUDIT_SINK_SECRET: set, and CONSOLE_AUDIT_SINK_URL is not"},
+		{"sink without a secret", "CONSOLE_AUDIT_SINK_URL", "https://example.com/hunter2", "CONSOLE_AUDIT_SINK_SECRET: not set"},
+		{"sink's format", "CONSOLE_AUDIT_SINK_FORMAT", "csv", `CONSOLE_AUDIT_SINK_FORMAT: "csv" is no format`},
+		{"witness in the clear", "CONSOLE_AUDIT_WITNESS_URL", "http://example.com/hunter2", "CONSOLE_AUDIT_WITNESS_URL: would send the audit in the clear"},
+		{"witness with a password", "CONSOLE_AUDIT_WITNESS_URL", "https://a:hunter2@example.com/", "CONSOLE_AUDIT_WITNESS_URL: has a user or a password"},
 		{"proxy by name", "CONSOLE_TRUSTED_PROXIES", "10.0.0.1,proxy", `CONSOLE_TRUSTED_PROXIES: "proxy" is neither`},
 		{"everyone a proxy", "CONSOLE_TRUSTED_PROXIES", "::/0", `CONSOLE_TRUSTED_PROXIES: "::/0" would let anyone`},
 		{"log level", "CONSOLE_LOG_LEVEL", "loud", `CONSOLE_LOG_LEVEL: "loud" is no level`},
@@ -198,7 +203,8 @@ func TestLoadTellsAllAtOnce(t *testing.T) {
 	env := minimal()
 	names := []string{
 		"STYTCH_PROJECT_ID", "STYTCH_BASE_URL", "CONSOLE_ADDR", "CONSOLE_PUBLIC_URL", "CONSOLE_DATABASE_URL", "CONSOLE_SESSION_KEYS",
-		"CONSOLE_AUDIT_KEY", "CONSOLE_AUDIT_OLD_KEYS", "CONSOLE_AUDIT_RETENTION", "CONSOLE_TRUSTED_PROXIES", "CONSOLE_LOG_LEVEL", "CONSOLE_SESSION_IDLE", "CONSOLE_SESSION_MAX", "CONSOLE_REASON_REQUIRED", "CONSOLE_TICKET_PATTERN", "CONSOLE_TIME_ZONE", "CONSOLE_OFFICE_HOURS",
+		"CONSOLE_AUDIT_KEY", "CONSOLE_AUDIT_OLD_KEYS", "CONSOLE_AUDIT_RETENTION", "CONSOLE_AUDIT_SINK_URL",
+		"CONSOLE_AUDIT_SINK_SECRET", "CONSOLE_AUDIT_SINK_FORMAT", "CONSOLE_AUDIT_WITNESS_URL", "CONSOLE_AUDIT_WITNESS_SECRET", "CONSOLE_TRUSTED_PROXIES", "CONSOLE_LOG_LEVEL", "CONSOLE_SESSION_IDLE", "CONSOLE_SESSION_MAX", "CONSOLE_REASON_REQUIRED", "CONSOLE_TICKET_PATTERN", "CONSOLE_TIME_ZONE", "CONSOLE_OFFICE_HOURS",
 	}
 	for _, name := range names {
 		env[name] = "(bad"

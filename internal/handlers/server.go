@@ -30,6 +30,7 @@ type Deps struct {
 	Desk   *helpdesk.Desk
 	JWTs   *stytch.JWTVerifier // needed with shared cookies only
 	DB     Pinger
+	Lag    Lagger // optional
 	Logger *slog.Logger
 	Now    func() time.Time
 	Config Config
@@ -41,6 +42,11 @@ type Deps struct {
 // Pinger says whether the store can be reached.
 type Pinger interface {
 	Ping(ctx context.Context) error
+}
+
+// Lagger says how far what is sent out of the audit is behind the log of an organization.
+type Lagger interface {
+	Lag(ctx context.Context, organizationID string) (audit.StreamLag, error)
 }
 
 // Config is what the operator decides about the pages.
@@ -79,6 +85,7 @@ type Server struct {
 	audit  *audit.Log
 	desk   *helpdesk.Desk
 	db     Pinger
+	lag    Lagger // may be nil
 	log    *slog.Logger
 	now    func() time.Time
 	config Config
@@ -143,7 +150,7 @@ func newServer(d Deps) (*Server, error) {
 		}
 	}
 	s := &Server{
-		stytch: d.Stytch, authz: d.Authz, audit: d.Audit, desk: d.Desk, db: d.DB, log: d.Logger, now: d.Now, config: c,
+		stytch: d.Stytch, authz: d.Authz, audit: d.Audit, desk: d.Desk, db: d.DB, lag: d.Lag, log: d.Logger, now: d.Now, config: c,
 		host: canonicalHost(c.PublicURL.Scheme, c.PublicURL.Host), https: c.PublicURL.Scheme == "https",
 		throttle: newThrottle(d.Now), lookups: newLookups(d.Now), once: newOnceSteps(d.Now), jwts: d.JWTs,
 		exports: make(chan struct{}, maxExports), verified: newVerifications(), background: d.Background,

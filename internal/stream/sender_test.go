@@ -151,6 +151,19 @@ func TestSenderRetries(t *testing.T) {
 			if lag := s.lag(t, o); lag.Waiting != 0 || lag.Problem != "" || !lag.NextTry.IsZero() {
 				t.Errorf("lag %+v", lag)
 			}
+			// What is over is forgotten: the next trouble begins with the shortest wait.
+			r.answers(status(500))
+			s.record(t, acme, 1)
+			pass(t, sender)
+			if next := s.lag(t, o).NextTry; !next.Equal(s.clock.Now().Add(stream.FirstWait)) {
+				t.Errorf("another trouble waits for %v", next.Sub(s.clock.Now()))
+			}
+			r.answers(nil)
+			s.clock.later(stream.FirstWait)
+			pass(t, sender)
+			if lag := s.lag(t, o); lag.Waiting != 0 {
+				t.Errorf("lag %+v", lag)
+			}
 			if log := s.logged.String(); strings.Contains(log+lag.Problem, "hidden") || strings.Contains(log, "whsec_") || strings.Contains(log, "v1,") ||
 				!strings.Contains(log, test.problem) || !strings.Contains(log, "accepted again") {
 				t.Errorf("the log tells too much or too little:\n%s", log)
@@ -188,9 +201,9 @@ func endless(_ int, _ message, w http.ResponseWriter) bool {
 	}
 }
 
-// hang never answers; the connection is closed with the receiver.
-func hang(_ int, _ message, w http.ResponseWriter) bool {
-	hijack(w)
+// hang never answers.
+func hang(_ int, m message, _ http.ResponseWriter) bool {
+	<-m.gone
 	return true
 }
 
@@ -200,19 +213,25 @@ func TestSenderReadsNoAnswers(t *testing.T) {
 	s := newSite(t, databasetest.SQLite(t))
 	s.record(t, acme, 1)
 	r := newReceiver(t, s.clock)
-	r.answers(func(n int, _ message, w http.ResponseWriter) bool {
-		conn := hijack(w)
+	r.answers(func(n int, m message, w http.ResponseWriter) bool {
 		if n == 1 {
-			fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\nx")
-		} else {
-			fmt.Fprint(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n")
+			w.Header().Set("Content-Length", "999999999999")
 		}
-		return true // the connection stays open
+		fmt.Fprint(w, "x")
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
+		<-m.gone
+		return true
 	})
 	o := s.sink()
+	begun := time.Now()
 	pass(t, s.sender(t, o, r.URL))
 	if lag := s.lag(t, o); lag.Waiting != 0 || s.results[stream.ResultAccepted] != 2 {
 		t.Errorf("lag %+v, counted %v", lag, s.results)
+	}
+	if took := time.Since(begun); took > stream.SendTime/2 {
+		t.Errorf("it read for %v", took)
 	}
 }
 
@@ -358,9 +377,9 @@ func TestSenderStops(t *testing.T) {
 	s.record(t, acme, 1)
 	r := newReceiver(t, s.clock)
 	got := make(chan struct{}, 10)
-	r.answers(func(_ int, _ message, w http.ResponseWriter) bool {
+	r.answers(func(_ int, m message, w http.ResponseWriter) bool {
 		got <- struct{}{}
-		return hang(0, message{}, w)
+		return hang(0, m, w)
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})

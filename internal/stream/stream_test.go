@@ -166,7 +166,7 @@ func (s *site) lag(tb testing.TB, o *audit.Outbox) audit.StreamLag {
 // message is what a receiver got.
 type message struct {
 	id, contentType, organizationID string
-	header                          http.Header
+	gone                            <-chan struct{} // closed when the sender has given up
 	body                            []byte
 	seqs                            []int64
 }
@@ -198,7 +198,7 @@ func (r *receiver) serve(tb testing.TB, w http.ResponseWriter, req *http.Request
 	if err != nil {
 		return // it was cut off
 	}
-	m := message{id: req.Header.Get("Webhook-Id"), contentType: req.Header.Get("Content-Type"), header: req.Header, body: body}
+	m := message{id: req.Header.Get("Webhook-Id"), contentType: req.Header.Get("Content-Type"), gone: req.Context().Done(), body: body}
 	if err := verifyWebhook(exampleSecret, req.Header, body, r.clock.Now()); err != nil {
 		tb.Errorf("%v", err)
 	}
