@@ -371,6 +371,38 @@ func TestSenderSendsNothingThatDoesNotVerify(t *testing.T) {
 	})
 }
 
+// While one process sends, another one does not.
+func TestOneProcessSends(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, place *databasetest.Store) {
+		s := newSite(t, place)
+		s.record(t, acme, 1)
+		r := newReceiver(t, s.clock)
+		got, answer := make(chan struct{}, 10), make(chan struct{})
+		r.answers(func(int, message, http.ResponseWriter) bool {
+			got <- struct{}{}
+			<-answer
+			return false
+		})
+		one := s.sender(t, s.sink(), r.URL)
+		passed := make(chan error)
+		go func() { passed <- one.Pass(t.Context()) }()
+		<-got
+		two := s.sender(t, audit.NewSink(s.openLog(t, s.Open(t)), "two", audit.FormatNDJSON), r.URL, func(e *stream.Endpoint) { e.SetTimeout(time.Second) })
+		pass(t, two)
+		if n := len(r.got()); n != 1 {
+			t.Errorf("%d messages at once", n)
+		}
+		close(answer)
+		if err := <-passed; err != nil {
+			t.Error(err)
+		}
+		if lag := s.lag(t, s.sink()); lag.Waiting != 0 || len(r.got()) != 2 {
+			t.Errorf("%d messages, lag %+v", len(r.got()), lag)
+		}
+	})
+}
+
 func TestSenderStops(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, databasetest.SQLite(t))
