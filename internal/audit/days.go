@@ -115,12 +115,17 @@ func (s *search) countDays(ctx context.Context, g segment, found *places, add fu
 		if !at.Before(s.filter.To) {
 			return nil
 		}
-		in := noPlaces(g.size())
-		if err := b.addTo(in, g.size()); err != nil {
-			return err
-		}
 		for o, set := range with {
-			add(at, o, set.countBoth(in))
+			n := int64(0)
+			err := b.each(g.size(), func(place int) {
+				if set.has(place) {
+					n++
+				}
+			})
+			if err != nil {
+				return err
+			}
+			add(at, o, n)
 		}
 		return nil
 	})

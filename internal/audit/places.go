@@ -40,6 +40,8 @@ func (p *places) limit(first, end int) {
 
 func (p *places) add(n int) { p.words[n/64] |= 1 << (n % 64) }
 
+func (p *places) has(n int) bool { return p.words[n/64]>>(n%64)&1 == 1 }
+
 func (p *places) or(q *places) {
 	for i, w := range q.words {
 		p.words[i] |= w
@@ -64,14 +66,6 @@ func (p *places) empty() bool {
 func (p *places) count() (n int64) {
 	for _, w := range p.words {
 		n += int64(bits.OnesCount64(w))
-	}
-	return n
-}
-
-// countBoth counts what is in both sets.
-func (p *places) countBoth(q *places) (n int64) {
-	for i, w := range q.words {
-		n += int64(bits.OnesCount64(p.words[i] & w))
 	}
 	return n
 }
