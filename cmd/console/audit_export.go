@@ -10,6 +10,7 @@ import (
 
 	"orgconsole/internal/audit"
 	"orgconsole/internal/database"
+	"orgconsole/internal/handlers"
 )
 
 type auditExportCmd struct {
@@ -17,13 +18,17 @@ type auditExportCmd struct {
 
 	Format       string `required:"" enum:"ndjson,csv,ocsf" help:"ndjson, with what proves each record; csv; or ocsf, which is lines of JSON."`
 	Organization string `placeholder:"ID" help:"Only this organization. Unset: every one, and the system's own log."`
-	Actor        string `placeholder:"TEXT" help:"Only what somebody did: a member id, or part of an email address."`
-	Target       string `placeholder:"TEXT" help:"Only what was done to somebody: an id, or part of a name or an email address."`
+	Search       string `placeholder:"TEXT" help:"Only where reason, ticket, actor, target or IP address have these words, or words that begin so."`
+	Actor        string `placeholder:"TEXT" help:"Only what somebody did: a member id, or words of an email address."`
+	Target       string `placeholder:"TEXT" help:"Only what was done to somebody: an id, or words of a name or an email address."`
 	Action       string `placeholder:"NAME" help:"Only one action, such as member.password.delete."`
 	Outcome      string `placeholder:"WORD" help:"Only one outcome, such as denied."`
 	From         string `placeholder:"TIME" help:"Not before this day, such as 2026-01-31, in UTC, or this time, such as 2026-01-31T08:00:00Z."`
 	To           string `placeholder:"TIME" help:"Not after this day, or before this time."`
 	Operation    string `placeholder:"ID" help:"Only one operation."`
+	Several      bool   `help:"Only records that stand for more than one thing done."`
+	Outside      string `placeholder:"HOURS" help:"Only outside of these office hours, such as 'Mon-Fri 08:00-18:00'."`
+	TimeZone     string `default:"UTC" placeholder:"ZONE" help:"Time zone of the office hours, such as Europe/Berlin."`
 }
 
 func (c auditExportCmd) Run(p *program) error {
@@ -76,7 +81,7 @@ func (c auditExportCmd) Run(p *program) error {
 // filter tells of every bad value at once.
 func (c auditExportCmd) filter() (audit.Filter, error) {
 	var bad problems
-	f := audit.Filter{ActorQuery: c.Actor, TargetQuery: c.Target, Action: c.Action, Outcome: c.Outcome, OperationID: c.Operation}
+	f := audit.Filter{Text: c.Search, ActorQuery: c.Actor, TargetQuery: c.Target, Action: c.Action, Outcome: c.Outcome, OperationID: c.Operation, Several: c.Several}
 	if c.Action != "" && !slices.Contains(audit.Actions(), audit.Action(c.Action)) {
 		bad.add("--action", fmt.Sprintf("%q is no action", c.Action), fmt.Sprint(audit.Actions()))
 	}
@@ -85,7 +90,24 @@ func (c auditExportCmd) filter() (audit.Filter, error) {
 	}
 	f.From = c.time(&bad, "--from", c.From, 0)
 	f.To = c.time(&bad, "--to", c.To, 1) // the day named is included
+	f.Outside = c.outside(&bad)
 	return f, bad.err()
+}
+
+func (c auditExportCmd) outside(bad *problems) *audit.OfficeHours {
+	zone, err := time.LoadLocation(c.TimeZone)
+	if err != nil {
+		bad.add("--time-zone", fmt.Sprintf("%q is no time zone", c.TimeZone), "a name of the IANA time zone database, such as Europe/Berlin")
+	}
+	if c.Outside == "" {
+		return nil
+	}
+	hours, err := handlers.ParseOfficeHours(c.Outside)
+	if err != nil {
+		bad.add("--outside", fmt.Sprintf("%q: %s", c.Outside, err), "days and times within one day, in whole quarters of an hour, such as "+handlers.DefaultOfficeHours)
+	}
+	hours.Location = zone
+	return &hours
 }
 
 // time reads a time, or a day and days after it.

@@ -92,6 +92,10 @@ func TestAuditExport(t *testing.T) {
 			{r.export(t, "--format=ndjson", "--organization=organization-test-a"), []string{"intact, records: 6, logs: 1\n", "Proven: none is missing."}},
 			{r.export(t, "--format=ndjson", "--outcome=succeeded"), []string{"3 of 6 records", "intact, records: 6, logs: 3\n", "Not proven: that no record was left out"}},
 			{r.export(t, "--format=ndjson", "--operation=operation-1", "--actor=HIRO", "--target=noor", "--action=member.password.delete"), []string{"intact, records: 4, "}},
+			{r.export(t, "--format=ndjson", "--organization=organization-test-a", "--search=192.0.2.7 noor"), []string{"intact, records: 6, "}},
+			{r.export(t, "--format=ndjson", "--organization=organization-test-a", "--search=nobody"), []string{"0 of 6 records"}},
+			{r.export(t, "--format=ndjson", "--organization=organization-test-a", "--several"), []string{"0 of 6 records"}},
+			{r.export(t, "--format=ndjson", "--organization=organization-test-a", "--outside=Mon-Sun 00:00-24:00", "--time-zone=Asia/Kolkata"), []string{"0 of 6 records"}},
 			{r.export(t, "--format=ndjson", "--organization=organization-test-a", "--from=2000-01-01", "--to=2100-01-01T00:00:00Z"), []string{"intact, records: 6, "}},
 			{r.export(t, "--format=ndjson", "--organization=organization-test-a", "--to=2000-01-01"), []string{"0 of 6 records", "Not proven: that no record"}},
 		} {
@@ -129,6 +133,8 @@ func TestAuditExportSaysWhatIsWrong(t *testing.T) {
 		{[]string{"--format=xml"}, exitUsage, "--format must be one of"},
 		{[]string{"--format=csv", "--organization=organization-test-z"}, exitUsage, "nothing was recorded of this organization"},
 		{[]string{"--format=csv", "--action=x", "--outcome=y", "--from=z", "--to=1 May"}, exitUsage, "--to: \"1 May\" is no time"},
+		{[]string{"--format=csv", "--outside=always", "--time-zone=Mars"}, exitUsage, "--outside: "},
+		{[]string{"--format=csv", "--outside=always", "--time-zone=Mars"}, exitUsage, "\"Mars\" is no time zone"},
 		{[]string{"--format=csv", "--database-url=sqlite:///nonexistent/console.db"}, exitUsage, "cannot look"},
 		{[]string{"--format=csv", "--audit-public-key=hunter2"}, exitUsage, "not one of an audit log"},
 	} {

@@ -91,7 +91,16 @@ func TestIndexFindsWhatFits(t *testing.T) {
 	onEach(t, func(t *testing.T, s *store) {
 		const events = 4096 + 256 + 60
 		s.clock.step = 7 * time.Minute
-		if err := s.log.Fill(t.Context(), acme, events, mixed); err != nil {
+		err := s.log.Fill(t.Context(), acme, events, func(n int) audit.Event {
+			switch n { // the clock is put back, and forward again
+			case 1000:
+				s.clock.later(-3 * day)
+			case 4200:
+				s.clock.later(2 * day)
+			}
+			return mixed(n)
+		})
+		if err != nil {
 			t.Fatal(err)
 		}
 		all := s.listAll(t, audit.Filter{}, 500)
