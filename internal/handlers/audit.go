@@ -112,9 +112,15 @@ func (s *Server) findAudit(ctx context.Context, a *actor, q auditQuery, who audi
 			return list, err
 		}
 		list.next, list.until = page.Next, page.Until
-		// Fewer than a page are the beginning of the first one.
-		if len(page.Events) == auditPageSize || !page.Until.IsZero() && len(page.Events) > 0 {
-			list.prev = audit.Cursor(page.Events[0].Seq + 1)
+		if len(page.Events) > 0 {
+			prev := audit.Cursor(page.Events[0].Seq + 1)
+			before, err := s.audit.Newer(ctx, organizationID, f, prev, 1)
+			if err != nil {
+				return list, err
+			}
+			if len(before.Events) > 0 {
+				list.prev = prev
+			}
 		}
 		list.entries, err = s.auditEntries(ctx, organizationID, f, page.Events, maxSeq)
 		return list, err

@@ -27,7 +27,7 @@ func chartBars(first, end, now time.Time) (starts []time.Time, days int) {
 	if first.IsZero() || !first.Before(end) {
 		first = end.AddDate(0, 0, -chartDays)
 	}
-	span := int(end.Sub(first) / day)
+	span := int((end.Unix() - first.Unix()) / int64(day/time.Second)) // a Duration holds no more than 292 years
 	days = 1
 	if span > maxBars {
 		days = 7 * ((span + 7*maxBars - 1) / (7 * maxBars))

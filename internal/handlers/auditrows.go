@@ -190,7 +190,7 @@ func momentOf(ev, first *audit.Event) templates.Moment {
 	}
 	m := templates.Moment{Time: secondOf(ev.Time), Text: string(ev.Phase), URL: eventPath(ev.ID)}
 	if known := detailText(ev.Detail); known != "" {
-		m.Detail = "Known from " + known + "."
+		m.Detail = upperFirst(known) + "."
 	}
 	if ev.Action != first.Action {
 		m.Text = ev.Action.Label() + ": " + m.Text

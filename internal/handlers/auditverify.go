@@ -18,6 +18,7 @@ import (
 )
 
 const (
+	verifyPath       = "/audit/verify"
 	verificationPath = "/audit/verification"
 	// verifyTime bounds a verification: ten million records take minutes at most.
 	verifyTime = 15 * time.Minute

@@ -103,8 +103,10 @@ func (s *Server) routes() []route {
 
 		{get, "/audit", needs(authz.AuditRead()), s.showAudit},
 		{get, exportPath, needs(authz.AuditExport()), s.exportAudit},
+		{get, reviewsPath, signedIn(), leadTo("/audit")}, // whoever had to sign in for the post comes here
 		{post, reviewsPath, needs(authz.AuditRead()), s.reviewAudit},
-		{post, "/audit/verify", needs(authz.AuditRead()), s.verifyAudit},
+		{get, verifyPath, signedIn(), leadTo(verificationPath)},
+		{post, verifyPath, needs(authz.AuditRead()), s.verifyAudit},
 		{get, verificationPath, needs(authz.AuditRead()), s.showVerification},
 		{get, "/audit/:event_id", needs(authz.AuditRead()), s.showAuditEvent},
 
@@ -114,6 +116,11 @@ func (s *Server) routes() []route {
 		{get, "/favicon.ico", public(), s.showFavicon},
 		{get, "/static/*", public(), s.showStatic},
 	}
+}
+
+// leadTo is a page that is another.
+func leadTo(path string) echo.HandlerFunc {
+	return func(c echo.Context) error { return c.Redirect(http.StatusSeeOther, path) }
 }
 
 // wrap puts around a handler what its row asks for: nothing that changes

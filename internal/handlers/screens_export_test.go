@@ -16,6 +16,7 @@ var (
 	CountThousands   = thousands
 	CountOpen        = countOpen
 	OfficeHoursText  = officeHoursText
+	ChartBars        = chartBars
 )
 
 func (q memberQuery) NextPage(cursor string) string { return q.nextPage(cursor) }

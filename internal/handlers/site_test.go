@@ -81,9 +81,10 @@ type site struct {
 	db       *database.DB
 	logs     *lockedBuffer
 	deps     handlers.Deps
-	tokens   *lockedBuffer // every secret the upstream gave out, a line each
-	headers  *atomic.Value // of the latest member search
-	wire     *lockedBuffer // every POST the upstream got, path and body, a line each
+	tokens   *lockedBuffer   // every secret the upstream gave out, a line each
+	headers  *atomic.Value   // of the latest member search
+	running  *sync.WaitGroup // what goes on in the background
+	wire     *lockedBuffer   // every POST the upstream got, path and body, a line each
 }
 
 type siteOptions struct {
@@ -116,7 +117,7 @@ func newSite(t testing.TB, options ...func(*siteOptions)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{t: t, public: public, clock: &clock{now: time.Now().Truncate(time.Second)}, logs: &lockedBuffer{}, tokens: &lockedBuffer{}, wire: &lockedBuffer{}, headers: &atomic.Value{}}
+	s := &site{t: t, public: public, clock: &clock{now: time.Now().Truncate(time.Second)}, logs: &lockedBuffer{}, tokens: &lockedBuffer{}, wire: &lockedBuffer{}, running: &sync.WaitGroup{}, headers: &atomic.Value{}}
 	s.sandbox, err = sandbox.New(sandbox.Options{
 		Now: func() time.Time { return s.clock.Now().Add(o.sandboxAhead) }, Seed: 1, OrgSize: o.orgSize,
 	})
@@ -181,10 +182,9 @@ func newSite(t testing.TB, options ...func(*siteOptions)) *site {
 
 // background runs what goes on when its request is over; the test ends after it.
 func (s *site) background(run func(ctx context.Context)) {
-	var running sync.WaitGroup
 	ctx, stop := context.WithCancel(context.WithoutCancel(s.t.Context()))
-	running.Go(func() { run(ctx) })
-	s.t.Cleanup(func() { stop(); running.Wait() })
+	s.running.Go(func() { run(ctx) })
+	s.t.Cleanup(func() { stop(); s.running.Wait() })
 }
 
 func (s *site) build(deps handlers.Deps) {
