@@ -173,6 +173,12 @@ func (p *process) terminate(t *testing.T) int {
 // served waits for the console's log line that it serves, and returns its address.
 func (p *process) served(t *testing.T) string {
 	t.Helper()
+	return p.logs(t, "serving")
+}
+
+// logs waits for a message with an address, and returns that.
+func (p *process) logs(t *testing.T, message string) string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for ; ctx.Err() == nil; pause(ctx) {
@@ -180,12 +186,12 @@ func (p *process) served(t *testing.T) string {
 			var entry struct {
 				Msg, Addr string
 			}
-			if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "serving" {
+			if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == message {
 				return entry.Addr
 			}
 		}
 	}
-	t.Fatalf("does not serve:\n%s", p.stderr)
+	t.Fatalf("does not say %q:\n%s", message, p.stderr)
 	return ""
 }
 
@@ -259,6 +265,7 @@ func TestDemo(t *testing.T) {
 	p, facts := demo(t, []string{
 		"STYTCH_PROJECT_ID=project-live-x", "STYTCH_SECRET=hunter2", "STYTCH_BASE_URL=http://127.0.0.1:1", "CONSOLE_ADDR=0.0.0.0:1",
 		"CONSOLE_DATABASE_URL=sqlite:///nonexistent/console.db", "CONSOLE_SESSION_KEYS=bad", "CONSOLE_LOG_LEVEL=loud",
+		"CONSOLE_AUDIT_SINK_URL=bad", "CONSOLE_AUDIT_WITNESS_URL=bad", "CONSOLE_METRICS_ADDR=bad",
 	})
 	t.Logf("ready after %v", time.Since(began))
 

@@ -53,7 +53,7 @@ func (c demoCmd) Run(p *program) (err error) {
 	if err := fillKeys(&cfg, logger); err != nil {
 		return err
 	}
-	console, err := newConsole(p.ctx, cfg, demoPage(facts), logger)
+	console, err := newConsole(p.ctx, cfg, demoPage(facts), nil, logger)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"orgconsole/internal/database"
 	"orgconsole/internal/handlers"
 	"orgconsole/internal/helpdesk"
+	"orgconsole/internal/metrics"
 	"orgconsole/internal/stytch"
 )
 
@@ -42,7 +43,12 @@ func (c serveCmd) Run(p *program) error {
 	if err := fillKeys(&cfg, logger); err != nil {
 		return err
 	}
-	console, err := newConsole(p.ctx, cfg, nil, logger)
+	counted, told, err := serveMetrics(p.ctx, cfg.metricsAddr, logger)
+	if err != nil {
+		return err
+	}
+	defer told.drain(p.ctx, logger)
+	console, err := newConsole(p.ctx, cfg, nil, counted, logger)
 	if err != nil {
 		return err
 	}
@@ -52,6 +58,7 @@ func (c serveCmd) Run(p *program) error {
 		slog.String("addr", l.Addr().String()), slog.String("public_url", cfg.publicURL.String()), slog.String("build", buildName()))
 	select {
 	case err = <-server.failed:
+	case err = <-told.failed:
 	case <-p.ctx.Done():
 		logger.InfoContext(p.ctx, "draining")
 	}
@@ -70,8 +77,8 @@ type console struct {
 }
 
 // newConsole wires the console in the order things depend on each other and starts its background work.
-func newConsole(ctx context.Context, cfg config, demo *handlers.Demo, logger *slog.Logger) (*console, error) {
-	options := []stytch.Option{stytch.WithUserAgent("orgconsole/" + version)}
+func newConsole(ctx context.Context, cfg config, demo *handlers.Demo, counted *metrics.Metrics, logger *slog.Logger) (*console, error) {
+	options := []stytch.Option{stytch.WithUserAgent("orgconsole/" + version), stytch.WithObserver(counted.Call)}
 	if cfg.baseURL != "" {
 		options = append(options, stytch.WithBaseURL(cfg.baseURL))
 	}
@@ -83,7 +90,7 @@ func newConsole(ctx context.Context, cfg config, demo *handlers.Demo, logger *sl
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	c, err := newConsoleOn(ctx, db, client, cfg, demo, logger)
+	c, err := newConsoleOn(ctx, db, client, cfg, demo, counted, logger)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
@@ -91,7 +98,7 @@ func newConsole(ctx context.Context, cfg config, demo *handlers.Demo, logger *sl
 }
 
 // newConsoleOn is the part of newConsole after which the store has to be closed.
-func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, cfg config, demo *handlers.Demo, logger *slog.Logger) (*console, error) {
+func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, cfg config, demo *handlers.Demo, counted *metrics.Metrics, logger *slog.Logger) (*console, error) {
 	log, err := audit.New(db, cfg.auditKey, audit.Options{Now: db.Now, Rand: rand.Reader, Build: buildName(), Logger: logger, OldKeys: cfg.auditOldKeys})
 	if err != nil {
 		return nil, fmt.Errorf("open audit log: %w", err)
@@ -116,15 +123,16 @@ func newConsoleOn(ctx context.Context, db *database.DB, client *stytch.Client, c
 			return nil, fmt.Errorf("verify session JWTs: %w", err)
 		}
 	}
-	out, err := newStreams(log, cfg, logger, func(string, string) {})
+	out, err := newStreams(log, cfg, logger, counted)
 	if err != nil {
 		stop()
 		return nil, err
 	}
+	counted.Unsettled(desk.CountUnsettled)
 	var running sync.WaitGroup
 	//nolint:contextcheck // what New renders in advance belongs to no request and to no start
 	handler, err := handlers.New(handlers.Deps{
-		Stytch: client, Authz: authorizer, Audit: log, Desk: desk, JWTs: jwts, DB: db, Logger: logger, Now: time.Now, Lag: out.sink,
+		Stytch: client, Authz: authorizer, Audit: log, Desk: desk, JWTs: jwts, DB: db, Logger: logger, Now: time.Now, Lag: out.sink, Count: counted.Request,
 		Background: func(run func(ctx context.Context)) { running.Go(func() { run(background) }) },
 		Config: handlers.Config{
 			PublicURL: cfg.publicURL, TrustedProxies: cfg.trustedProxies, SessionKeys: cfg.sessionKeys,

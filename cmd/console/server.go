@@ -21,7 +21,7 @@ const (
 	maxHeaderBytes    = 64 << 10
 )
 
-// server is one HTTP listener. It exists only while it listens: a port that is taken is an error of listen.
+// server is one HTTP listener; the zero value is none. It exists only while it listens: a port that is taken is an error of listen.
 type server struct {
 	http     *http.Server
 	listener net.Listener
@@ -66,6 +66,9 @@ func serve(l net.Listener, handler http.Handler, logger *slog.Logger) *server {
 // drain stops taking connections and lets the requests under way finish. What is still running after drainTimeout is
 // cut off: an operation among them is an unknown that the next start settles.
 func (s *server) drain(ctx context.Context, logger *slog.Logger) {
+	if s.http == nil {
+		return
+	}
 	// The context that ended is what brought us here; draining has its own time.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
 	defer cancel()

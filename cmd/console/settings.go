@@ -57,6 +57,7 @@ type settings struct {
 	AuditWitnessSecretFile string `setting:"CONSOLE_AUDIT_WITNESS_SECRET_FILE" placeholder:"PATH" help:"File that holds these secrets."`
 
 	TrustedProxies string `setting:"CONSOLE_TRUSTED_PROXIES" placeholder:"CIDRS" help:"Addresses of proxies whose X-Forwarded-For is believed, separated by commas. Unset: none."`
+	MetricsAddr    string `setting:"CONSOLE_METRICS_ADDR" placeholder:"ADDR" help:"Address to serve Prometheus metrics on, at /metrics, such as 127.0.0.1:9090. Nobody is asked who they are: keep it from the public. Unset: none."`
 	LogLevel       string `setting:"CONSOLE_LOG_LEVEL" default:"info" help:"One of debug, info, warn, error."`
 	SessionIdle    string `setting:"CONSOLE_SESSION_IDLE" default:"30m" help:"How long a session may lie idle."`
 	SessionMax     string `setting:"CONSOLE_SESSION_MAX" default:"8h" help:"How long a session may last, from 5m to 8784h."`
@@ -81,6 +82,7 @@ type config struct {
 	auditRetention    int // days; 0: for ever
 	sink, witness     *receiver
 	trustedProxies    []netip.Prefix
+	metricsAddr       string // "": none
 	logLevel          slog.Level
 	sessionIdle       time.Duration
 	sessionMax        time.Duration
@@ -137,6 +139,9 @@ func (s settings) load(getenv func(string) string) (config, error) {
 	c.sink = s.sink(&p)
 	c.witness = s.witness(&p)
 	c.trustedProxies = s.trustedProxies(&p)
+	if c.metricsAddr = s.MetricsAddr; c.metricsAddr != "" {
+		listenHost(&p, "CONSOLE_METRICS_ADDR", c.metricsAddr)
+	}
 	c.logLevel = s.logLevel(&p)
 	c.sessionIdle, c.sessionMax = s.sessionTimes(&p)
 	c.sharedCookies = s.sharedCookies(&p)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"orgconsole/internal/audit"
+	"orgconsole/internal/metrics"
 	"orgconsole/internal/stream"
 )
 
@@ -70,33 +71,34 @@ type streams struct {
 	senders       []*stream.Sender
 }
 
-// newStreams sets up what the settings ask for. count is told how each attempt of a stream ended.
-func newStreams(log *audit.Log, cfg config, logger *slog.Logger, count func(stream, result string)) (*streams, error) {
+// newStreams sets up what the settings ask for.
+func newStreams(log *audit.Log, cfg config, logger *slog.Logger, counted *metrics.Metrics) (*streams, error) {
 	s := new(streams)
 	owner := rand.Text() // names this process in leases
 	if cfg.sink != nil {
 		s.sink = audit.NewSink(log, owner, cfg.sink.format)
-		if err := s.add(s.sink, cfg.sink, logger, count); err != nil {
+		if err := s.add(s.sink, cfg.sink, logger, counted); err != nil {
 			return nil, err
 		}
 	}
 	if cfg.witness != nil {
 		s.witness = audit.NewWitness(log, owner)
-		if err := s.add(s.witness, cfg.witness, logger, count); err != nil {
+		if err := s.add(s.witness, cfg.witness, logger, counted); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-func (s *streams) add(o *audit.Outbox, r *receiver, logger *slog.Logger, count func(stream, result string)) error {
+func (s *streams) add(o *audit.Outbox, r *receiver, logger *slog.Logger, counted *metrics.Metrics) error {
 	endpoint, err := stream.NewEndpoint(r.url, r.secrets, "orgconsole/"+version, time.Now)
 	if err != nil {
 		return fmt.Errorf("receiver of the %s: %w", o.Stream(), err)
 	}
+	counted.Stream(o.Stream(), stream.Results(), o.Backlog)
 	s.senders = append(s.senders, stream.New(stream.Options{
 		Outbox: o, Endpoint: endpoint, Logger: logger, Random: mathrand.Float64,
-		Count: func(result string) { count(o.Stream(), result) },
+		Count: func(result string) { counted.Attempt(o.Stream(), result) },
 	}))
 	return nil
 }

@@ -118,6 +118,7 @@ func TestServeSendsTheAuditOut(t *testing.T) {
 		"XDG_STATE_HOME=" + state, "STYTCH_PROJECT_ID=" + facts.ProjectID, "STYTCH_SECRET=" + facts.Secret, "STYTCH_BASE_URL=" + facts.Stytch,
 		"CONSOLE_ADDR=127.0.0.1:0", "CONSOLE_AUDIT_SINK_URL=" + sink.URL + "/hunter2", "CONSOLE_AUDIT_SINK_SECRET=" + sinkSecret,
 		"CONSOLE_AUDIT_WITNESS_URL=" + witness.URL + "/hunter2", "CONSOLE_AUDIT_WITNESS_SECRET=" + witnessSecret, "CONSOLE_LOG_LEVEL=debug",
+		"CONSOLE_METRICS_ADDR=127.0.0.1:0",
 	}
 	starts := func(bodies []string) int {
 		return strings.Count(strings.Join(bodies, ""), `"action":"console.start"`)
@@ -144,6 +145,21 @@ func TestServeSendsTheAuditOut(t *testing.T) {
 		witness.wait(t, func(bodies []string) bool {
 			return len(bodies) > 0 && strings.Contains(bodies[len(bodies)-1], "/system\n"+[]string{"2", "3", "4"}[n]+"\n")
 		})
+		waiting := `orgconsole_audit_stream_waiting_events{stream="sink"} ` + []string{"0", "0", "1"}[n]
+		metrics := "http://" + p.logs(t, "serving metrics") + "/metrics"
+		until := time.Now().Add(30 * time.Second)
+		for res, body := get(t, metrics); ; res, body = get(t, metrics) {
+			if strings.Contains(body, "\n"+waiting+"\n") && strings.Contains(body, `http_request_duration_seconds_count{class="2xx",method="GET",route="/login"} 1`) {
+				break
+			}
+			if time.Now().After(until) {
+				t.Fatalf("GET /metrics = %s without %s:\n%s", res.Status, waiting, body)
+			}
+			pause(t.Context())
+		}
+		if res, _ := get(t, "http://"+addr+"/metrics"); res.StatusCode != http.StatusNotFound {
+			t.Errorf("GET /metrics where people are = %s", res.Status)
+		}
 		if code := p.terminate(t); code != exitOK {
 			t.Errorf("exit code %d after SIGTERM:\n%s", code, p.stderr)
 		}

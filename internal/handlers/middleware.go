@@ -68,15 +68,16 @@ func requestID(c echo.Context) string {
 	return id
 }
 
-// logAccess writes one line for each request: never a query, a cookie or a body.
+// logAccess counts each request, and writes one line: never a query, a cookie or a body.
 func (s *Server) logAccess(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		begun := time.Now()
 		if err := next(c); err != nil {
 			c.Error(err)
 		}
-		r := c.Request()
+		r, took := c.Request(), time.Since(begun)
 		route := c.Path()
+		s.count(r.Method, route, c.Response().Status, took)
 		if route == "" {
 			route = clip(r.URL.Path)
 		}
@@ -86,7 +87,7 @@ func (s *Server) logAccess(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		s.log.LogAttrs(r.Context(), level, "request",
 			slog.String("method", clip(r.Method)), slog.String("route", route), slog.Int("status", c.Response().Status),
-			slog.Duration("duration", time.Since(begun)), slog.Int64("bytes", c.Response().Size), // before compression
+			slog.Duration("duration", took), slog.Int64("bytes", c.Response().Size), // before compression
 			slog.String("request_id", requestID(c)), slog.String("ip", c.RealIP()))
 		return nil
 	}

@@ -30,7 +30,8 @@ type Deps struct {
 	Desk   *helpdesk.Desk
 	JWTs   *stytch.JWTVerifier // needed with shared cookies only
 	DB     Pinger
-	Lag    Lagger // optional
+	Lag    Lagger                                                     // optional
+	Count  func(method, route string, status int, took time.Duration) // optional: is told of each request, its route by the pattern
 	Logger *slog.Logger
 	Now    func() time.Time
 	Config Config
@@ -86,6 +87,7 @@ type Server struct {
 	desk   *helpdesk.Desk
 	db     Pinger
 	lag    Lagger // may be nil
+	count  func(method, route string, status int, took time.Duration)
 	log    *slog.Logger
 	now    func() time.Time
 	config Config
@@ -144,6 +146,9 @@ func newServer(d Deps) (*Server, error) {
 	case d.Background == nil:
 		return nil, errors.New("handlers: nothing to run in the background with")
 	}
+	if d.Count == nil {
+		d.Count = func(string, string, int, time.Duration) {}
+	}
 	if c.TimeZone == nil {
 		c.TimeZone = time.UTC
 	}
@@ -154,7 +159,7 @@ func newServer(d Deps) (*Server, error) {
 		}
 	}
 	s := &Server{
-		stytch: d.Stytch, authz: d.Authz, audit: d.Audit, desk: d.Desk, db: d.DB, lag: d.Lag, log: d.Logger, now: d.Now, config: c,
+		stytch: d.Stytch, authz: d.Authz, audit: d.Audit, desk: d.Desk, db: d.DB, lag: d.Lag, count: d.Count, log: d.Logger, now: d.Now, config: c,
 		host: canonicalHost(c.PublicURL.Scheme, c.PublicURL.Host), https: c.PublicURL.Scheme == "https",
 		throttle: newThrottle(d.Now), lookups: newLookups(d.Now), once: newOnceSteps(d.Now), jwts: d.JWTs,
 		exports: make(chan struct{}, maxExports), verified: newVerifications(), background: d.Background,

@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -261,5 +263,43 @@ func TestNewRefusesBadConfiguration(t *testing.T) {
 	}
 	if _, err := handlers.New(handlers.Deps{Now: time.Now, Logger: slog.New(slog.DiscardHandler), Config: good}); err == nil {
 		t.Error("New accepted that nothing runs in the background")
+	}
+}
+
+// What is counted of a request holds nothing that somebody typed.
+func TestRequestsAreCounted(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	counted := map[string]int{}
+	s := newSite(t, func(o *siteOptions) {
+		o.edit = func(d *handlers.Deps) {
+			d.Count = func(method, route string, status int, took time.Duration) {
+				mu.Lock()
+				defer mu.Unlock()
+				counted[fmt.Sprint(method, " ", route, " ", status)]++
+			}
+		}
+	})
+	b := s.browser()
+	for _, path := range []string{"/login?secret=hidden", "/members/hidden", "/hidden", "/members/hidden/hidden", "/static/hidden", "/operations/hidden"} {
+		b.get(path)
+	}
+	b.do("HIDDEN", "/login", nil)
+	mu.Lock()
+	defer mu.Unlock()
+	for _, want := range []string{"GET /login 200", "GET /members/:member_id 303", "GET /operations/:operation_id 303"} {
+		if counted[want] != 1 {
+			t.Errorf("%q is not counted", want)
+		}
+	}
+	total := 0
+	for key, n := range counted {
+		total += n
+		if method, route, _ := strings.Cut(key, " "); strings.Contains(route, "hidden") && method != "HIDDEN" {
+			t.Errorf("counted %q", key)
+		}
+	}
+	if total != 7 {
+		t.Errorf("counted %v", counted)
 	}
 }

@@ -41,6 +41,9 @@ func TestUnknownIsSettled(t *testing.T) {
 				if op.State != helpdesk.StateUnknown {
 					t.Fatalf("state %s, want unknown", op.State)
 				}
+				if n, err := d.CountUnsettled(t.Context()); err != nil || n != 1 {
+					t.Errorf("CountUnsettled = %d, %v, want 1", n, err)
+				}
 				if list, err := d.Unsettled(t.Context(), orgID, 10); err != nil || len(list) != 1 {
 					t.Errorf("Unsettled = %v, %v; want the one", list, err)
 				}

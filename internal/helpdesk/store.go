@@ -109,6 +109,16 @@ func (d *Desk) Unsettled(ctx context.Context, organizationID string, limit int) 
 	return ops, nil
 }
 
+// CountUnsettled returns how many operations, of all organizations, nobody knows the outcome of yet.
+func (d *Desk) CountUnsettled(ctx context.Context) (int64, error) {
+	var n int64
+	const q = `SELECT count(*) FROM operations WHERE state <> 'final' AND (state = 'unknown' OR (state = 'intent' AND called_until < ?))`
+	if err := d.db.Reader().QueryRowContext(ctx, q, d.now().UnixMilli()).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count unsettled operations: %w", err)
+	}
+	return n, nil
+}
+
 // LastDeletion returns the newest successful deletion of a member's password, or nil.
 func (d *Desk) LastDeletion(ctx context.Context, organizationID, memberID string) (*Operation, error) {
 	const q = `SELECT record FROM operations WHERE organization_id = ? AND target_id = ? AND action = ?

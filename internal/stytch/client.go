@@ -49,6 +49,7 @@ type Client struct {
 	searchTimeout time.Duration
 	now           func() time.Time
 	transport     http.RoundTripper
+	observe       func(endpoint string, status int, took time.Duration)
 }
 
 // Option changes how New sets up a client.
@@ -60,6 +61,7 @@ type options struct {
 	userAgent string
 	timeout   time.Duration
 	now       func() time.Time
+	observe   func(endpoint string, status int, took time.Duration)
 }
 
 // WithBaseURL replaces the API's address, which otherwise follows from the project id. It must be https unless the host
@@ -79,9 +81,15 @@ func WithTimeout(d time.Duration) Option { return func(o *options) { o.timeout =
 // WithClock replaces the clock by which a Retry-After date becomes a duration.
 func WithClock(now func() time.Time) Option { return func(o *options) { o.now = now } }
 
+// WithObserver has a function told of each call that was tried: its method and path template, the HTTP status of the
+// answer, 0 when none came, and how long it took.
+func WithObserver(f func(endpoint string, status int, took time.Duration)) Option {
+	return func(o *options) { o.observe = f }
+}
+
 // New returns a client for a project. It refuses empty credentials and a base URL that could leak them.
 func New(projectID, secret string, opts ...Option) (*Client, error) {
-	o := options{base: testBaseURL, userAgent: "orgconsole", now: time.Now}
+	o := options{base: testBaseURL, userAgent: "orgconsole", now: time.Now, observe: func(string, int, time.Duration) {}}
 	if strings.HasPrefix(projectID, "project-live-") {
 		o.base = liveBaseURL
 	}
@@ -118,6 +126,7 @@ func New(projectID, secret string, opts ...Option) (*Client, error) {
 		searchTimeout: defaultSearchTimeout,
 		now:           o.now,
 		transport:     o.transport,
+		observe:       o.observe,
 	}
 	if o.timeout > 0 {
 		c.timeout, c.searchTimeout = o.timeout, o.timeout
@@ -296,12 +305,15 @@ func (c *Client) do(ctx context.Context, r request, out answer) error {
 	if err := callCtx.Err(); err != nil {
 		return c.transportError(ctx, callCtx, r, err, true)
 	}
+	status, begun := 0, time.Now()
+	defer func() { c.observe(r.endpoint, status, time.Since(begun)) }()
 	// The transport itself and not an http.Client: it follows no redirect, so credentials go to the configured host only.
 	resp, err := c.transport.RoundTrip(req)
 	if err != nil {
 		return c.transportError(ctx, callCtx, r, err, wanted.Load() && !got.Load())
 	}
 	defer resp.Body.Close()
+	status = resp.StatusCode
 	return c.read(ctx, callCtx, r, resp, out)
 }
 

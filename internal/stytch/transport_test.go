@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"orgconsole/internal/stytch"
 )
 
@@ -311,4 +313,33 @@ func (e endless) Read(p []byte) (int, error) {
 	}
 	*e.read += len(p)
 	return len(p), nil
+}
+
+// An observer is told of each call by its template, and of no value in it.
+func TestObserver(t *testing.T) {
+	t.Parallel()
+	status := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+	t.Cleanup(server.Close)
+	var got []string
+	observe := stytch.WithObserver(func(endpoint string, status int, took time.Duration) {
+		if took <= 0 {
+			t.Errorf("it took %v", took)
+		}
+		got = append(got, fmt.Sprint(endpoint, " ", status))
+	})
+	call := func(base string) {
+		if deletePassword(t.Context(), t, newClient(t, base, observe)) == nil {
+			t.Error("an empty answer is none")
+		}
+	}
+	call(server.URL)
+	status = http.StatusForbidden
+	call(server.URL)
+	server.Close()
+	call(server.URL)
+	const endpoint = "DELETE /v1/b2b/organizations/{organization_id}/members/passwords/{member_password_id} "
+	if diff := cmp.Diff([]string{endpoint + "200", endpoint + "403", endpoint + "0"}, got); diff != "" {
+		t.Errorf("told (-want +got):\n%s", diff)
+	}
 }
