@@ -30,6 +30,7 @@ type Event struct {
 	Schema            int
 
 	Purged *Purged // not nil: the rest was purged, and all there is are Seq, ID, OrganizationID and OperationID
+	Damage string  // not "": the record is not as it was recorded, this says how, and all there is are Seq, ID and OrganizationID
 	Erased Erased  // which texts are empty because a person was erased
 }
 

@@ -60,9 +60,12 @@ func (h *OfficeHours) String() string {
 func (f Filter) IsZero() bool { return f == Filter{} }
 
 // Matches reports whether an event fits the filter. Of a record that was
-// purged nothing is known but its place and its operation.
+// purged nothing is known but its place and its operation. One that is damaged
+// may have been anything.
 func (f Filter) Matches(ev *Event) bool {
 	switch {
+	case ev.Damage != "":
+		return ev.Seq >= f.After
 	case ev.Seq < f.After, f.OperationID != "" && ev.OperationID != f.OperationID:
 		return false
 	case ev.Purged != nil:

@@ -29,8 +29,9 @@ type Page struct {
 // first. The cursor is "" or Next of the page before; pages do not shift when
 // events are added. An organization of which nothing was recorded has no
 // events. Nothing is shown of a row whose bytes are no event, or whose columns
-// or texts do not fit them: the error then is a *TamperedError. That the bytes
-// are in the tree is proved by Event and Verify only.
+// or texts do not fit them, but that this is so (Event.Damage), where the index
+// says that it may be what is looked for. That the bytes are in the tree is
+// proved by Event and Verify only.
 func (l *Log) List(ctx context.Context, organizationID string, f Filter, cursor string, limit int) (Page, error) {
 	before, err := parseCursor(cursor)
 	if err != nil {
@@ -148,7 +149,8 @@ func (l *Log) Operation(ctx context.Context, organizationID, operationID string)
 	return events, nil
 }
 
-// Operations returns the events of some operations, each oldest first.
+// Operations returns the events of some operations, each oldest first. Of a
+// record that is damaged only a column says that it belongs to one.
 func (l *Log) Operations(ctx context.Context, organizationID string, ids []string) (map[string][]Event, error) {
 	all := make(map[string][]Event, len(ids))
 	err := l.snapshot(ctx, func(tx *sql.Tx) error {
@@ -165,13 +167,17 @@ func (l *Log) Operations(ctx context.Context, organizationID string, ids []strin
 				args = append(args, id)
 			}
 			args = append(args, len(some)*maxOperation)
-			events, err := t.readEvents(ctx, tx,
+			rows, err := queryRows(ctx, tx,
 				`WHERE e.tree = ? AND e.operation_id IN (?`+strings.Repeat(`, ?`, len(some)-1)+`) AND e.operation_id <> '' ORDER BY e.seq LIMIT ?`, args...)
+			if err != nil || len(rows) == 0 {
+				return err
+			}
+			events, err := t.eventsOrDamage(ctx, tx, rows)
 			if err != nil {
 				return err
 			}
-			for _, ev := range events {
-				all[ev.OperationID] = append(all[ev.OperationID], ev)
+			for i := range rows {
+				all[rows[i].operationID] = append(all[rows[i].operationID], events[i])
 			}
 		}
 		return nil

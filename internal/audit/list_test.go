@@ -141,7 +141,7 @@ func TestWhatDoesNotFitIsNotShown(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		sql  string
-		list bool // List shows it all the same: it is not under a proof
+		list bool // List shows it all the same: it does not prove anything
 	}{
 		"bytes": {sql: `UPDATE audit_events SET bytes = replace(bytes, 'HD-1', 'HD-2') WHERE tree = 2 AND seq = 1`, list: true},
 		"text":  {sql: `UPDATE audit_texts SET target_label = 'x' WHERE tree = 2 AND seq = 1`},
@@ -166,8 +166,28 @@ func TestWhatDoesNotFitIsNotShown(t *testing.T) {
 				if diff := cmp.Diff(audit.Event{Seq: 1, ID: ids[1], OrganizationID: acme}, ev); diff != "" {
 					t.Errorf("event (-want +got):\n%s", diff)
 				}
-				if _, err := s.log.List(t.Context(), acme, audit.Filter{}, "", 10); errors.Is(err, audit.ErrTampered) == c.list {
-					t.Errorf("List: %v", err)
+				page, err := s.log.List(t.Context(), acme, audit.Filter{}, "", 10)
+				if err != nil {
+					t.Fatal(err)
+				}
+				operations, err := s.log.Operations(t.Context(), acme, []string{"operation-0"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, shown := range append(page.Events, operations["operation-0"]...) {
+					if shown.Seq != 1 || c.list {
+						if shown.Damage != "" || shown.Reason == "" {
+							t.Errorf("seq %d is shown as %+v", shown.Seq, shown)
+						}
+						continue
+					}
+					want := audit.Event{Seq: 1, ID: ids[1], OrganizationID: acme, Damage: "the text target.label does not fit the hash in its bytes"}
+					if diff := cmp.Diff(want, shown); diff != "" {
+						t.Errorf("listed event (-want +got):\n%s", diff)
+					}
+				}
+				if page, err = s.log.List(t.Context(), acme, audit.Filter{Outcome: "denied"}, "", 10); err != nil || (len(page.Events) == 0) != c.list {
+					t.Errorf("what may be denied: %d events, %v", len(page.Events), err)
 				}
 			})
 		})

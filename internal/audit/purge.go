@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -212,6 +213,22 @@ func (t *tree) drop(ctx context.Context, tx *sql.Tx, gone spans) error {
 
 // eventsOf makes events of rows, in the same order.
 func (t *tree) eventsOf(ctx context.Context, q queryer, rows []row) ([]Event, error) {
+	return t.eventsOr(ctx, q, rows, func(_ *row, err error) (Event, error) { return Event{}, err })
+}
+
+// eventsOrDamage is eventsOf, but what does not fit is an event that says so and nothing else.
+func (t *tree) eventsOrDamage(ctx context.Context, q queryer, rows []row) ([]Event, error) {
+	return t.eventsOr(ctx, q, rows, func(r *row, err error) (Event, error) {
+		tampered, ok := errors.AsType[*TamperedError](err)
+		if !ok {
+			return Event{}, err
+		}
+		return Event{Seq: r.seq, ID: r.id, OrganizationID: t.organizationID, Damage: tampered.Problem}, nil
+	})
+}
+
+// eventsOr makes events of rows, and has otherwise decide about one that does not fit.
+func (t *tree) eventsOr(ctx context.Context, q queryer, rows []row, otherwise func(r *row, err error) (Event, error)) ([]Event, error) {
 	in := []any{t.number}
 	for _, r := range rows {
 		in = append(in, r.seq)
@@ -231,7 +248,9 @@ func (t *tree) eventsOf(ctx context.Context, q queryer, rows []row) ([]Event, er
 	for i := range rows {
 		ev, err := t.join(&rows[i], bySeq[rows[i].seq])
 		if err != nil {
-			return nil, err
+			if ev, err = otherwise(&rows[i], err); err != nil {
+				return nil, err
+			}
 		}
 		events = append(events, ev)
 	}

@@ -91,13 +91,13 @@ func (s *search) next(ctx context.Context, n int) (found []Event, done bool, err
 	if s.down {
 		slices.Reverse(rows)
 	}
-	events, err := s.t.eventsOf(ctx, s.tx, rows)
+	events, err := s.t.eventsOrDamage(ctx, s.tx, rows)
 	if err != nil {
 		return nil, false, err
 	}
 	s.looked += len(events)
 	for i := range events {
-		if events[i].Purged == nil {
+		if !events[i].Time.IsZero() {
 			s.at = events[i].Time
 		}
 		if s.filter.Matches(&events[i]) {
