@@ -3,6 +3,7 @@ package handlers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -85,6 +86,9 @@ func (s *Server) showAudit(c echo.Context) error {
 			v.Unsettled = append(v.Unsettled, unsettledRow(op))
 		}
 		s.chartView(ctx, a, &v, q, who)
+	}
+	if v.Stream, err = s.streamView(ctx, a); err != nil {
+		return err
 	}
 	v.Columns = s.chosenColumns(c, q)
 	v.Choices = columnChoices(v.Columns)
@@ -187,16 +191,48 @@ func (s *Server) presetsView(v *templates.Audit, q auditQuery, who auditViewer, 
 	}
 }
 
+// streamView says how far the sink is behind, or nil where there is none.
+func (s *Server) streamView(ctx context.Context, a *actor) (*templates.Notice, error) {
+	if s.lag == nil {
+		return nil, nil
+	}
+	lag, err := s.lag.Lag(ctx, a.Session.OrganizationID)
+	if err != nil || !lag.Configured {
+		return nil, err
+	}
+	n := &templates.Notice{Kind: templates.Good, Text: "Streaming out: every record was accepted."}
+	if lag.Waiting > 0 {
+		n.Kind, n.Text = templates.Info, fmt.Sprintf("Streaming out: %s not accepted yet.", plural(int(lag.Waiting), "record"))
+		if !lag.Oldest.IsZero() {
+			n.Text += fmt.Sprintf(" The first of them is from %s.", utc(lag.Oldest))
+		}
+	}
+	if lag.Problem != "" {
+		n.Kind = templates.Warn
+		n.Lines = append(n.Lines, lag.Problem)
+		if !lag.NextTry.IsZero() {
+			n.Lines = append(n.Lines, "Tried again at "+utc(lag.NextTry)+". Nothing is left out meanwhile.")
+		}
+	}
+	if !lag.LastDelivery.IsZero() {
+		n.Lines = append(n.Lines, "Last accepted at "+utc(lag.LastDelivery)+".")
+	}
+	return n, nil
+}
+
 // rowsView are the rows of the list.
 func (s *Server) rowsView(a *actor, v *templates.Audit, q auditQuery, list auditList, who auditViewer, size int64) error {
 	token, err := s.sealReview(a, size)
 	if err != nil {
 		return err
 	}
+	if damage := damageNotice(list.entries); damage != nil {
+		v.Page.Notices = append(v.Page.Notices, *damage)
+	}
 	for _, e := range list.entries {
 		row := e.row()
 		row.New = who.review.isNew(e.at)
-		if e.at.Purged == nil {
+		if e.at.Purged == nil && e.at.Damage == "" {
 			row.Review = reviewOfEvent(token, &e, q.backOf())
 		}
 		v.Rows = append(v.Rows, row)

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -103,7 +104,7 @@ func TestAuditGroupsOperations(t *testing.T) {
 	}
 	var lines []string
 	row.Find(".timeline li").Each(func(_ int, li *goquery.Selection) {
-		lines = append(lines, squeeze(li.Find("a").Text()+" "+li.Find(".badge").Text()+" "+li.Find("p").Text()))
+		lines = append(lines, squeeze(li.Find("a").Text()+" "+li.Find("p").Text()))
 	})
 	want := []string{"intent", "outcome unknown No answer came from Stytch.", "outcome succeeded By system. Reading the member afterwards."}
 	if diff := cmp.Diff(want, lines); diff != "" {
@@ -509,6 +510,41 @@ func TestAuditProofInTheFooter(t *testing.T) {
 	}
 	if got := b.get("/members"); got.doc().Find(".proof").Length() != 0 {
 		t.Error("a checkpoint where nobody asks for it")
+	}
+}
+
+type lagger func() (audit.StreamLag, error)
+
+func (l lagger) Lag(context.Context, string) (audit.StreamLag, error) { return l() }
+
+func TestAuditSaysHowFarTheSinkIsBehind(t *testing.T) {
+	t.Parallel()
+	var lag audit.StreamLag
+	s := newSite(t, func(o *siteOptions) {
+		o.edit = func(d *handlers.Deps) { d.Lag = lagger(func() (audit.StreamLag, error) { return lag, nil }) }
+	})
+	b := s.signIn("audrey@acme.example")
+	at := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		lag   audit.StreamLag
+		wants []string
+	}{
+		{audit.StreamLag{}, nil},
+		{audit.StreamLag{Configured: true, LastDelivery: at}, []string{"Streaming out: every record was accepted.", "Last accepted at 2026-11-23 10:00:00 UTC."}},
+		{audit.StreamLag{Configured: true, Waiting: 12, Oldest: at, Problem: "The sink answered 503.", NextTry: at.Add(time.Minute)}, []string{
+			"Streaming out: 12 records not accepted yet. The first of them is from 2026-11-23 10:00:00 UTC.", "The sink answered 503.", "Tried again at 2026-11-23 10:01:00 UTC.",
+		}},
+	} {
+		lag = c.lag
+		got := b.get("/audit").wantStatus(http.StatusOK).text("main")
+		if c.wants == nil && strings.Contains(got, "Streaming") {
+			t.Errorf("without a sink: %s", got)
+		}
+		for _, want := range c.wants {
+			if !strings.Contains(got, want) {
+				t.Errorf("the page does not say %q: %s", want, got)
+			}
+		}
 	}
 }
 

@@ -95,7 +95,7 @@ func isReview(ev *audit.Event) bool {
 // main is the event that says what the entry is about: of an operation its first.
 func (e *auditEntry) main() *audit.Event {
 	for i := range e.events {
-		if ev := &e.events[i]; ev.Purged == nil && !isReview(ev) {
+		if ev := &e.events[i]; ev.Purged == nil && ev.Damage == "" && !isReview(ev) {
 			return ev
 		}
 	}
@@ -118,6 +118,9 @@ func (e *auditEntry) reviewed() bool {
 }
 
 func (e *auditEntry) row() templates.AuditRow {
+	if e.at.Damage != "" {
+		return damagedRow(e.at)
+	}
 	ev := e.main()
 	if ev.Purged != nil {
 		row := purgedRow(*ev)
@@ -185,6 +188,9 @@ func eventPath(id string) string { return "/audit/" + id }
 // momentOf words one event of an operation for the list, where its outcome
 // must not look like that of the row.
 func momentOf(ev, first *audit.Event) templates.Moment {
+	if ev.Damage != "" {
+		return templates.Moment{Time: templates.Time{Text: "unknown"}, Text: "Damaged record: " + ev.Damage, URL: eventPath(ev.ID)}
+	}
 	if ev.Purged != nil {
 		return templates.Moment{Time: secondOf(ev.Purged.Time), Text: purgedText(ev.Purged), URL: eventPath(ev.ID)}
 	}

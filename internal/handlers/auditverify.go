@@ -224,7 +224,7 @@ func (s *Server) recordedVerification(ctx context.Context, a *actor, v *template
 	if err != nil && !errors.Is(err, audit.ErrTampered) {
 		return err
 	}
-	if err == nil && len(list.Events) > 0 && list.Events[0].Purged == nil {
+	if err == nil && len(list.Events) > 0 && list.Events[0].Purged == nil && list.Events[0].Damage == "" {
 		ev := list.Events[0]
 		v.Text = fmt.Sprintf("The last one, by %s at %s, ended so: %s. %s", actorOf(ev).Text, utc(ev.Time), ev.Outcome, ev.Reason)
 		v.EventURL = eventPath(ev.ID)
