@@ -98,8 +98,9 @@ func (s *search) page(ctx context.Context, limit int) (Page, error) {
 			page.Next = formatCursor(page.Events[limit-1].Seq)
 			return page, nil
 		case done && s.tired() && s.rest() > s.first:
-			page.Next, page.Until = formatCursor(s.rest()), s.at
-			return page, nil
+			page.Next = formatCursor(s.rest())
+			page.Until, err = s.timeAt(ctx, s.rest())
+			return page, err
 		case done:
 			return page, nil
 		}

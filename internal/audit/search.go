@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,9 +44,8 @@ type search struct {
 	unit       *places // places within the unit being searched that may fit; nil: none is
 	base       int64   // place of the first of the unit
 
-	limited bool      // stop when it was enough for one page
-	looked  int       // records read so far
-	at      time.Time // of the last one of them whose time is known
+	limited bool // stop when it was enough for one page
+	looked  int  // records read so far
 }
 
 func newSearch(ctx context.Context, tx *sql.Tx, t *tree, f Filter, down bool) (*search, error) {
@@ -97,9 +97,6 @@ func (s *search) next(ctx context.Context, n int) (found []Event, done bool, err
 	}
 	s.looked += len(events)
 	for i := range events {
-		if !events[i].Time.IsZero() {
-			s.at = events[i].Time
-		}
 		if s.filter.Matches(&events[i]) {
 			found = append(found, events[i])
 		}
@@ -192,6 +189,16 @@ func (s *search) nextUnit(ctx context.Context) error {
 		s.segments = s.segments[1:]
 	}
 	return nil
+}
+
+// timeAt is when the record at a place, or the next one of which that is known, says that it was recorded. It is never zero.
+func (s *search) timeAt(ctx context.Context, seq int64) (time.Time, error) {
+	var at int64
+	err := s.tx.QueryRowContext(ctx, `SELECT time FROM audit_events WHERE tree = ? AND seq >= ? AND time > 0 ORDER BY seq LIMIT 1`, s.t.number, seq).Scan(&at)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, fmt.Errorf("read time of a record: %w", err)
+	}
+	return time.UnixMilli(at).UTC(), nil
 }
 
 // stretch is a run of places, the end not included.

@@ -208,3 +208,66 @@ func (s *store) segments(t *testing.T) string {
 	}
 	return strings.Join(all, " ")
 }
+
+// TestSearchStopsAndGoesOn has a word in the oldest record alone, and nothing indexed.
+func TestSearchStopsAndGoesOn(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, s *store) {
+		const events = 4600
+		err := s.log.Fill(t.Context(), acme, events, func(n int) audit.Event {
+			ev := deletion(acme, n)
+			if n == 3 {
+				ev.Reason = "needle"
+			}
+			return ev
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := audit.Filter{Text: "needle"}
+		first, err := s.log.List(t.Context(), acme, f, "", 50)
+		if err != nil || len(first.Events) > 0 || first.Next == "" || first.Until.IsZero() {
+			t.Fatalf("first page: %d events, next %q, until %s, %v", len(first.Events), first.Next, first.Until, err)
+		}
+		second, err := s.log.List(t.Context(), acme, f, first.Next, 50)
+		if err != nil || len(second.Events) != 1 || second.Next != "" || !second.Until.IsZero() || !second.Events[0].Time.Before(first.Until) {
+			t.Errorf("second page: %d events, next %q, until %s, %v", len(second.Events), second.Next, second.Until, err)
+		}
+		s.index(t)
+		if page, err := s.log.List(t.Context(), acme, f, "", 50); err != nil || len(page.Events) != 1 || page.Next != "" {
+			t.Errorf("with an index: %d events, next %q, %v", len(page.Events), page.Next, err)
+		}
+	})
+}
+
+// TestNewerIsThePageBefore goes back from each page of a list to the one before it.
+func TestNewerIsThePageBefore(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, s *store) {
+		if err := s.log.Fill(t.Context(), acme, 600, mixed); err != nil {
+			t.Fatal(err)
+		}
+		s.index(t)
+		f := audit.Filter{Outcome: "succeeded"}
+		var before []int64
+		for cursor := ""; ; {
+			page, err := s.log.List(t.Context(), acme, f, cursor, 20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			newer, err := s.log.Newer(t.Context(), acme, f, cursor, 20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(before, seqs(newer.Events)); diff != "" {
+				t.Errorf("before %q (-want +got):\n%s", cursor, diff)
+			}
+			if (newer.Next == cursor) != (len(before) > 0) && cursor != "" {
+				t.Errorf("before %q: next %q", cursor, newer.Next)
+			}
+			if before, cursor = seqs(page.Events), page.Next; cursor == "" {
+				return
+			}
+		}
+	})
+}
