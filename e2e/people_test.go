@@ -116,10 +116,7 @@ func (p *page) auditRows(selector string) []auditRow {
 		}
 		for i := lines.Length() - 1; i >= 0; i-- {
 			event := row
-			event.phase, event.outcome = squeeze(lines.Eq(i).Find("a").Text()), ""
-			if badge := squeeze(lines.Eq(i).Find(".badge").Text()); badge != "" {
-				event.phase, event.outcome, _ = strings.Cut(badge, " ")
-			}
+			event.phase, event.outcome, _ = strings.Cut(squeeze(lines.Eq(i).Find("a").Text()), " ")
 			event.event = lines.Eq(i).Find("a").AttrOr("href", "")
 			rows = append(rows, event)
 		}

@@ -42,6 +42,9 @@ type Audit struct {
 	NextURL    string // older events
 }
 
+// manyColumns have no room for their usual widths.
+const manyColumns = 7
+
 // Preset is a list that people come back to.
 type Preset struct {
 	Text, URL string

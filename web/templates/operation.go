@@ -13,7 +13,7 @@ type Operation struct {
 // Moment is one recorded event of the operation.
 type Moment struct {
 	Time    Time
-	Text    string
+	Text    string // where there is none, the outcome is the link
 	Outcome Badge  // empty for what has no outcome
 	Detail  string // evidence, status, error type
 	URL     string // the audit event; empty for whom may not read it

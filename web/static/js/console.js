@@ -67,7 +67,9 @@
   });
 
   // What goes on without the page is looked at again until it is over.
+  let again;
   const poll = async () => {
+    clearTimeout(again);
     const part = document.querySelector("[data-poll]");
     if (!part) return;
     try {
@@ -78,9 +80,9 @@
       if (next) part.replaceWith(next);
       else document.getElementById("main").replaceWith(fresh);
     } catch {}
-    setTimeout(poll, 700);
+    again = setTimeout(poll, 700);
   };
-  poll();
+  addEventListener("pageshow", poll);
 
   // Keys of the audit list. Whoever types, or holds another key, means something else.
   const help = document.querySelector("[data-keys]");
