@@ -498,7 +498,7 @@ func TestAuditProofInTheFooter(t *testing.T) {
 	lines := strings.Split(note, "\n")
 	for _, path := range []string{"/audit", "/audit/" + ev.ID, "/audit/verification"} {
 		page := b.get(path).wantStatus(http.StatusOK)
-		if got := page.text("footer .proof > p"); !strings.Contains(got, lines[1]+" records, root "+lines[2][:8]) {
+		if got := page.text("footer .proof > p"); !strings.Contains(got, lines[1]+" records, root "+lines[2][:16]) {
 			t.Errorf("%s: the footer says %q", path, got)
 		}
 		if got := page.doc().Find("footer .proof details pre").Text(); got != note {

@@ -86,8 +86,9 @@ func evidenceView(e audit.Evidence) templates.Evidence {
 	}
 	if e.Verified {
 		v.Says = []string{
-			fmt.Sprintf("These exact bytes are record %d of the %d records that the signed checkpoint below stands for.", e.LeafIndex, e.TreeSize),
-			"Had any of them been changed, removed or inserted, the checkpoint would not fit.",
+			fmt.Sprintf("This record is number %d, counted from 0, of the %s that the signed checkpoint below stands for: the newest checkpoint of this organization.", e.LeafIndex, plural(int(e.TreeSize), "record")),
+			"Its exact bytes and the proof below lead to the root that is signed. Had this record been changed, moved or put in later, they would not.",
+			"So whoever has this checkpoint, or a later one that continues it, has this record as it was written, for good.",
 			"The names, email addresses and IP address shown here fit the salted hashes in the bytes; what was erased is in none.",
 		}
 	}

@@ -58,5 +58,6 @@ func (s *Server) addProof(ctx context.Context, a *actor, page *templates.Page) (
 	return head.size, nil
 }
 
-// shortRoot is enough of a root to write down and compare: 48 of its bits.
-func shortRoot(root string) string { return root[:min(len(root), 8)] }
+// shortRoot is enough of a root to write down and compare: 96 of its bits, more
+// than somebody can search through who rewrites history until they fit.
+func shortRoot(root string) string { return root[:min(len(root), 16)] }

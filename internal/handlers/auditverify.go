@@ -279,8 +279,8 @@ func intactView(v *templates.Verification, r audit.TreeReport, took time.Duratio
 	}
 	read := r.Size - r.Purged
 	v.Did = []string{
-		fmt.Sprintf("Hashed the bytes of %s, and held each place of the tree and %s against them.", plural(int(read), "record"), plural(int(r.Hashes), "stored hash")),
-		fmt.Sprintf("Compared %s (names, email addresses, IP addresses) with the salted hashes in the records, and all that is copied out of the bytes for searching with the bytes.", plural(int(r.Texts), "text")),
+		fmt.Sprintf("Hashed the bytes of %s, built the tree of the log from them, and compared it with the %s stored hashes.", plural(int(read), "record"), thousands(int(r.Hashes))),
+		fmt.Sprintf("Compared %s (names, email addresses, IP addresses) with the salted hashes in the records, and what is copied for searching with the bytes.", plural(int(r.Texts), "text")),
 	}
 	if r.Purged > 0 {
 		v.Did = append(v.Did, fmt.Sprintf("Found %s purged: only the hash is left of each, and a record says when and why.", plural(int(r.Purged), "record")))
@@ -300,9 +300,9 @@ func intactView(v *templates.Verification, r audit.TreeReport, took time.Duratio
 		v.Did = append(v.Did, fmt.Sprintf("That was %s records a second.", thousands(int(float64(r.Size)/seconds))))
 	}
 	v.DoesNot = []string{
-		"It does not prove that nothing was cut off at the end, or that the whole log was not replaced by an older copy or by another that the same key signed. Compare the checkpoint with one written down before: its size must not be smaller, and console audit verify shows that the new one continues the old.",
-		"This console checked itself. Whoever does not trust the host runs console audit verify elsewhere, on a copy or an export, with the public key alone.",
-		"It says nothing about what was done past the console, such as in the Stytch dashboard.",
+		"That nothing was cut off at the end, or that the whole log was not replaced by an older copy of it, or by another that the same key signed. Against that, compare with a checkpoint that was written down before: the number of records must not be smaller, and console audit verify shows that the new one continues the old.",
+		"That this console tells the truth: it checked itself. Whoever does not trust its host runs console audit verify elsewhere, on a copy or an export, with the public key alone.",
+		"That nothing was done past the console, such as in the Stytch dashboard.",
 	}
 	v.Checkpoint = r.Checkpoint
 }

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -257,6 +258,7 @@ func TestExportThatDoesNotFitBreaksOff(t *testing.T) {
 		t.Errorf("%d bytes of %v, error %v; want a part, and an error", len(body), resp, err)
 	}
 	events := s.events(hiro.OrganizationID, audit.ActionExport)
+	events = slices.DeleteFunc(events, func(ev audit.Event) bool { return ev.Damage != "" }) // a record that says nothing fits any filter
 	if len(events) != 2 || events[0].Outcome != audit.OutcomeFailed || events[0].Detail != "does_not_fit" || events[0].Count == 0 {
 		t.Errorf("recorded as %+v", events)
 	}

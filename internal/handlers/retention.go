@@ -65,7 +65,7 @@ func purgedView(page templates.Page, ev audit.Event, e audit.Evidence) templates
 	})}}
 	if e.Verified {
 		v.Evidence.Says = []string{
-			fmt.Sprintf("The leaf hash below is record %d of the %d records that the signed checkpoint stands for. What it was the hash of is gone.", e.LeafIndex, e.TreeSize),
+			fmt.Sprintf("The leaf hash below is record %d, counted from 0, of the %d records that the signed checkpoint stands for. What it was the hash of is gone.", e.LeafIndex, e.TreeSize),
 			"That it was purged is itself recorded, under the same checkpoint.",
 			"The event ID and the operation ID are kept to find it by. Nothing proves them any more.",
 		}
