@@ -3,6 +3,7 @@ package stream_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -399,6 +400,39 @@ func TestOneProcessSends(t *testing.T) {
 		}
 		if lag := s.lag(t, s.sink()); lag.Waiting != 0 || len(r.got()) != 2 {
 			t.Errorf("%d messages, lag %+v", len(r.got()), lag)
+		}
+	})
+}
+
+// What was read before the lease was there may have been sent by its last holder.
+func TestNewHolderLooksAgain(t *testing.T) {
+	t.Parallel()
+	databasetest.Each(t, func(t *testing.T, place *databasetest.Store) {
+		s := newSite(t, place)
+		r := newReceiver(t, s.clock)
+		r.answers(status(500))
+		first := s.sink()
+		one := s.sender(t, first, r.URL)
+		pass(t, one)
+		r.answers(nil)
+		s.clock.later(time.Minute)
+		// The other one's third look at its clock is when it has read what is due and asks for the lease.
+		looks := 0
+		log, err := audit.New(s.Open(t), s.signer, audit.Options{Rand: rand.Reader, Now: func() time.Time {
+			if looks++; looks == 3 {
+				pass(t, one)
+				if err := first.Release(t.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			return s.clock.Now()
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(t, s.sender(t, audit.NewSink(log, "two", audit.FormatNDJSON), r.URL))
+		if n := len(r.got()); n != 2 || looks < 3 {
+			t.Errorf("%d messages, want the refused and the accepted one; %d looks", n, looks)
 		}
 	})
 }
