@@ -40,7 +40,7 @@ func testScreensAudit(t *testing.T, c *chromium) {
 		{name: "audit-chart-table", visit: opened("/audit", `//figure//summary`), want: 200, says: "As a table, by day"},
 		{name: "audit-columns", visit: opened("/audit?columns=time,actor,target,reason,ticket,outcome,known,ip,factors,requests,seq", `//summary[normalize-space()="Columns"]`), want: 200, says: "This browser remembers them."},
 		{name: "audit-outside", visit: at("/audit?preset=outside&columns=time,actor,target,reason,outcome"), want: 200, says: "Office hours are"},
-		{name: "audit-empty-filters", visit: at("/audit?outcome=not_found&q=INC-4711"), want: 200, says: "Without outcome not_found"},
+		{name: "audit-empty-filters", visit: at("/audit?outcome=not_found&q=INC-4711"), want: 200, says: "Outcome not_found"},
 		{name: "audit-keys", want: 200, visit: func(tb *tab) *network.Response {
 			answer := tb.open("/audit")
 			tb.do(chromedp.KeyEvent("?"))

@@ -275,7 +275,7 @@ func (s *Server) emptyView(ctx context.Context, a *actor, v *templates.Audit, q 
 	defer cancel()
 	for _, f := range active {
 		less := q.without(f.name)
-		link := templates.Link{Text: "Without " + f.says(), URL: auditAddress(less.values())}
+		link := templates.Link{Text: upperFirst(f.says()), URL: auditAddress(less.values())}
 		page, err := s.audit.List(ctx, a.Session.OrganizationID, less.filter(who), "", 1)
 		if err == nil && len(page.Events) > 0 {
 			v.Helps = append(v.Helps, link)

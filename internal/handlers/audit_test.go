@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"orgconsole/internal/audit"
 	"orgconsole/internal/handlers"
+	"orgconsole/web/templates"
 )
 
 // event records an event of an organization as somebody.
@@ -175,6 +177,36 @@ func TestAuditShowsAnOperationOnce(t *testing.T) {
 	b.get(middle.doc().Find("a[rel=prev]").AttrOr("href", "")).wantLocation("/audit")
 	b.get("/audit?newer=x").wantStatus(http.StatusBadRequest)
 	b.get("/audit?newer=MTAw&outcome=denied&columns=time,ip").wantLocation("/audit?columns=time%2Caction%2Cip&outcome=denied")
+}
+
+// What is recorded while a page is made does not take an operation off it.
+func TestAuditKeepsWhatMovesOnMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	hiro := s.someone("hiro@acme.example")
+	intent := s.event(hiro, audit.ActionDeletePassword, audit.PhaseIntent, "", of("operation-1"))
+	found := []audit.Event{intent}
+	outcome := s.event(hiro, audit.ActionDeletePassword, audit.PhaseOutcome, audit.OutcomeSucceeded, of("operation-1"))
+	if got := s.server.AuditRows(t, hiro.OrganizationID, found, intent.Seq); got != 1 {
+		t.Errorf("%d rows of the first page", got)
+	}
+	if got := s.server.AuditRows(t, hiro.OrganizationID, found, outcome.Seq); got != 0 {
+		t.Errorf("%d rows of a later page, where the operation is on the first", got)
+	}
+}
+
+// A search that stopped says how far it got, and goes on from there.
+func TestAuditSaysHowFarItSearched(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	v := s.server.SearchedBack(url.Values{"q": {"stolen"}}, "MTI", time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC))
+	if want := (templates.Scan{Text: "Searched back to 2026-11-23 10:00:00 UTC.", GoOn: "/audit?cursor=MTI&q=stolen", Label: "Go on searching"}); v.Searched == nil || *v.Searched != want {
+		t.Errorf("%+v, want %+v", v.Searched, want)
+	}
+	var page strings.Builder
+	if err := templates.AuditPage(v).Render(t.Context(), &page); err != nil || !strings.Contains(page.String(), `<a href="/audit?cursor=MTI&amp;q=stolen">Go on searching</a>`) {
+		t.Errorf("%v: %s", err, page.String())
+	}
 }
 
 func TestAuditSearchAndPresets(t *testing.T) {
@@ -381,13 +413,13 @@ func TestAuditEmptyHelps(t *testing.T) {
 		t.Errorf("it says %q", got)
 	}
 	help := page.doc().Find(".empty .links").First().Find("a")
-	if help.Length() != 1 || help.Text() != "Without outcome unknown" || help.AttrOr("href", "") != "/audit?action=member.password.delete&columns=time%2Caction&q=stolen" {
+	if help.Length() != 1 || help.Text() != "Outcome unknown" || help.AttrOr("href", "") != "/audit?action=member.password.delete&columns=time%2Caction&q=stolen" {
 		t.Errorf("it helps with %d links: %s %s", help.Length(), help.Text(), help.AttrOr("href", ""))
 	}
 	if got := b.get(help.AttrOr("href", "")).auditRows().Length(); got != 1 {
 		t.Errorf("%d rows without it", got)
 	}
-	if got := page.text(".empty .links:last-of-type"); !strings.Contains(got, "Without search “stolen”") || !strings.Contains(got, "Without action Delete password") {
+	if got := page.text(".empty .links:last-of-type"); !strings.Contains(got, "Search “stolen”") || !strings.Contains(got, "Action Delete password") {
 		t.Errorf("the other filters: %q", got)
 	}
 }

@@ -99,6 +99,12 @@ func TestReviewUpToHere(t *testing.T) {
 	if got := page.text(".empty .title"); got != "Nothing new since your last review." {
 		t.Errorf("the list says %q", got)
 	}
+	// Nobody is told that they reviewed what others did, or what is no review.
+	for _, id := range []string{ev.ID, s.events(audrey.OrganizationID, audit.ActionSignIn)[0].ID, "nothing"} {
+		if got := s.signIn("ada@acme.example").get("/audit?recorded=" + id).wantStatus(http.StatusOK).status(); got != "" {
+			t.Errorf("to ada it says %q", got)
+		}
+	}
 	// Somebody else has another last review.
 	if got := s.signIn("ada@acme.example").get("/audit").text(".since p"); got != "You have not marked anything as reviewed yet." {
 		t.Errorf("to ada it says %q", got)

@@ -125,8 +125,12 @@ func TestVerifyNowOnceAtATime(t *testing.T) {
 	if !strings.Contains(page.alert(), "It could not be verified") || !strings.Contains(page.alert(), "says nothing about the records") {
 		t.Errorf("stopped: %q", page.alert())
 	}
+	for n := range 3 { // each gives its place back
+		b.post("/audit/verify", nil).wantLocation("/audit/verification")
+		begun[2+n](stopped)
+	}
 	events := s.events(s.someone("ada@acme.example").OrganizationID, audit.ActionVerify)
-	if len(events) != 2 || events[0].Outcome != audit.OutcomeCancelled || events[0].Detail != "stopped" {
+	if len(events) != 5 || events[0].Outcome != audit.OutcomeCancelled || events[0].Detail != "stopped" {
 		t.Errorf("recorded as %+v", events)
 	}
 }

@@ -3,12 +3,15 @@ package handlers
 import (
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/gorilla/securecookie"
 	"github.com/labstack/echo/v4"
 
+	"orgconsole/internal/audit"
 	"orgconsole/internal/authz"
 	"orgconsole/web/templates"
 )
@@ -33,6 +36,23 @@ func (s *Server) Handler() (http.Handler, error) { return s.handler() }
 // OccupyVerification lets a verification of another organization be under way for ever.
 func (s *Server) OccupyVerification(organizationID string) {
 	s.verified.begin(organizationID, s.now(), templates.Party{})
+}
+
+// AuditRows is how many rows a page makes of what it found up to a place.
+func (s *Server) AuditRows(t testing.TB, organizationID string, events []audit.Event, top int64) int {
+	entries, err := s.auditEntries(t.Context(), organizationID, audit.Filter{}, events, top)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// SearchedBack is the page of a search that stopped.
+func (s *Server) SearchedBack(address url.Values, next string, until time.Time) templates.Audit {
+	var v templates.Audit
+	q, _ := parseAuditQuery(address)
+	s.pagerView(&v, q, auditList{next: next, until: until})
+	return v
 }
 
 // HandleError is Echo's error handler.
