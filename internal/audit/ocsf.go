@@ -57,6 +57,8 @@ var ocsfActivities = map[Action]ocsfActivity{
 	ActionSwitch:          {classAuthentication, 7, "Account Switch"},
 	ActionSignOut:         {classAuthentication, 2, "Logoff"},
 	ActionExport:          {classWebResources, 7, "Export"},
+	ActionReview:          {classEntity, ocsfOther, "Review"},
+	ActionVerify:          {classEntity, ocsfOther, "Verify"},
 	ActionTreeCreate:      {classEntity, 1, "Create"},
 	ActionKeyChange:       {classEntity, 3, "Update"},
 	ActionPurge:           {classEntity, ocsfOther, "Purge"},
