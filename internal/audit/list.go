@@ -150,6 +150,12 @@ func (l *Log) Operation(ctx context.Context, organizationID, operationID string)
 	return events, nil
 }
 
+// whereOperations finds the events of so many operations by their index. Asked for them in the order of seq alone, the
+// store would rather read the whole log in that order.
+func whereOperations(n int) string {
+	return `WHERE e.tree = ? AND e.operation_id IN (?` + strings.Repeat(`, ?`, n-1) + `) AND e.operation_id <> ''`
+}
+
 // Operations returns the events of some operations, each oldest first. Of a
 // record that is damaged only a column says that it belongs to one.
 func (l *Log) Operations(ctx context.Context, organizationID string, ids []string) (map[string][]Event, error) {
@@ -168,8 +174,7 @@ func (l *Log) Operations(ctx context.Context, organizationID string, ids []strin
 				args = append(args, id)
 			}
 			args = append(args, len(some)*maxOperation)
-			rows, err := queryRows(ctx, tx,
-				`WHERE e.tree = ? AND e.operation_id IN (?`+strings.Repeat(`, ?`, len(some)-1)+`) AND e.operation_id <> '' ORDER BY e.seq LIMIT ?`, args...)
+			rows, err := queryRows(ctx, tx, whereOperations(len(some))+` ORDER BY e.operation_id, e.seq LIMIT ?`, args...)
 			if err != nil || len(rows) == 0 {
 				return err
 			}

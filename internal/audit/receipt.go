@@ -68,8 +68,7 @@ func (l *Log) Receipt(ctx context.Context, organizationID string, operationIDs .
 			args = append(args, id)
 		}
 		args = append(args, c.size, maxOperation*len(operationIDs))
-		p, err := s.read(ctx, `WHERE e.tree = ? AND e.operation_id IN (?`+strings.Repeat(`, ?`, len(operationIDs)-1)+
-			`) AND e.operation_id <> '' AND e.seq < ? ORDER BY e.seq LIMIT ?`, args...)
+		p, err := s.read(ctx, whereOperations(len(operationIDs))+` AND e.seq < ? ORDER BY +e.seq LIMIT ?`, args...)
 		if err != nil {
 			return err
 		}

@@ -92,3 +92,38 @@ func TestReceiptOfReviewedOperation(t *testing.T) {
 		}
 	}
 }
+
+// However long the log is, operations are found by their index.
+func TestOperationsAreFoundByIndex(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	s.record(t, deletion(acme, 0))
+	for _, query := range audit.OperationQueries(3) {
+		plan := queryPlan(t, s, query)
+		if !strings.Contains(plan, "audit_events_by_operation (tree=? AND operation_id=?") {
+			t.Errorf("%s\n%s", query, plan)
+		}
+	}
+}
+
+func queryPlan(t *testing.T, s *store, query string) string {
+	t.Helper()
+	rows, err := s.db.Reader().QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, 2, "a", "b", "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan strings.Builder
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan.WriteString(detail + "\n")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan.String()
+}
