@@ -69,7 +69,11 @@ func TestReviewOnce(t *testing.T) {
 // A review of an operation is part of its receipt, says that it is one, and leaves the outcome alone.
 func TestReceiptOfReviewedOperation(t *testing.T) {
 	t.Parallel()
-	s := newStore(t)
+	onEach(t, testReceiptOfReviewedOperation)
+}
+
+func testReceiptOfReviewedOperation(t *testing.T, s *store) {
+	t.Helper()
 	s.record(t, deletion(acme, 0))
 	outcome := s.record(t, deletion(acme, 1))
 	ev := review(audit.Target{Type: "audit_event", ID: outcome.ID}, "called back, fine")
