@@ -3,8 +3,8 @@ package audit
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
+	"slices"
 )
 
 // ask finds out what the next segments have, as many as make a batch.
@@ -21,10 +21,10 @@ func (s *search) ask(ctx context.Context) error {
 	}
 	s.answered = make([]*places, n)
 	for i, g := range asked {
-		s.answered[i] = allPlaces(g.size())
 		if f := &s.filter; !f.From.IsZero() && g.last < f.From.UnixMilli() || !f.To.IsZero() && g.first >= f.To.UnixMilli() {
-			s.answered[i] = noPlaces(g.size())
+			continue
 		}
+		s.answered[i] = s.every(g)
 	}
 	for _, c := range s.query.clauses {
 		if err := s.askClause(ctx, asked, s.answered, c); err != nil {
@@ -34,43 +34,50 @@ func (s *search) ask(ctx context.Context) error {
 	return nil
 }
 
-// askClause leaves of the places found in some segments those that a clause leaves.
+// every is all places of a segment. It must not be changed, and is none of those that askRange returns.
+func (s *search) every(g segment) *places {
+	if s.all[g.level] == nil {
+		s.all[g.level] = allPlaces(g.size())
+	}
+	return s.all[g.level]
+}
+
+// askClause leaves of the places found in some segments those that a clause leaves. nil is none.
 func (s *search) askClause(ctx context.Context, asked []segment, found []*places, c clause) error {
 	one := make([]*places, len(asked))
-	for i := range one {
-		one[i] = noPlaces(asked[i].size())
-	}
 	for _, ranges := range c {
-		all := make([]*places, len(asked))
-		for i := range all {
-			all[i] = found[i].clone()
-		}
+		all := slices.Clone(found)
 		for r := range ranges {
 			with, err := s.askRange(ctx, asked, all, &ranges[r])
 			if err != nil {
 				return err
 			}
-			for i := range all {
-				all[i].and(with[i])
+			for i := range with {
+				if with[i] != nil {
+					with[i].and(all[i])
+				}
+			}
+			all = with
+		}
+		for i := range all {
+			switch {
+			case one[i] == nil:
+				one[i] = all[i]
+			case all[i] != nil:
+				one[i].or(all[i])
 			}
 		}
-		for i := range one {
-			one[i].or(all[i])
-		}
 	}
-	for i := range found {
-		found[i].and(one[i])
-	}
+	copy(found, one)
 	return nil
 }
 
-// askRange finds the places of the terms of a range in those of some segments in which there is a place left.
+// askRange finds the places of the terms of a range in those of some segments in which there is a place left. nil is none.
 func (s *search) askRange(ctx context.Context, asked []segment, left []*places, r *termRange) ([]*places, error) {
 	with := make([]*places, len(asked))
 	var at []int
 	for i, p := range left {
-		with[i] = noPlaces(asked[i].size())
-		if !p.empty() {
+		if p != nil && !p.empty() {
 			at = append(at, i)
 		}
 	}
@@ -79,7 +86,13 @@ func (s *search) askRange(ctx context.Context, asked []segment, left []*places, 
 		return nil, err
 	}
 	for _, i := range at {
-		if err := s.readRange(ctx, asked[i], first[i], r, func(b *blockReader) error { return b.addTo(with[i], asked[i].size()) }); err != nil {
+		err := s.readRange(ctx, asked[i], first[i], r, func(b *blockReader) error {
+			if with[i] == nil {
+				with[i] = noPlaces(asked[i].size())
+			}
+			return b.addTo(with[i], asked[i].size())
+		})
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -137,34 +150,57 @@ func (s *search) blocksAt(ctx context.Context, asked []segment, at []int, term s
 // readRange calls fn with each term of a range, from the block on in which its first one is.
 func (s *search) readRange(ctx context.Context, g segment, data []byte, r *termRange, fn func(*blockReader) error) error {
 	bad := func() error { return s.t.tampered(nil, "its index of seq %d to %d is not one", g.start(), g.end()-1) }
-	for {
-		if len(data) == 0 {
-			return bad()
+	next, err := readBlockRange(data, r, fn)
+	if err != nil {
+		return bad()
+	}
+	if next == "" || next >= r.end {
+		return nil
+	}
+	const following = `SELECT first, block FROM audit_terms WHERE tree = ? AND level = ? AND segment = ? AND first >= ? AND first < ? ORDER BY first`
+	rows, err := s.tx.QueryContext(ctx, following, s.t.number, g.level, g.number, []byte(next), []byte(r.end))
+	if err != nil {
+		return fmt.Errorf("read index: %w", err)
+	}
+	defer rows.Close()
+	for next != "" && next < r.end {
+		if !rows.Next() {
+			break
 		}
-		b := readBlock(data)
-		for more := b.seek(r.first); more && string(b.term) < r.end; more = b.scan() {
-			if !r.has(b.term) {
-				continue
-			}
-			if err := fn(&b); err != nil {
-				return bad()
-			}
-		}
-		if b.err != nil {
-			return bad()
-		}
-		if len(b.next) == 0 || string(b.next) >= r.end {
-			return nil
-		}
-		next := b.next
-		err := s.tx.QueryRowContext(ctx, `SELECT block FROM audit_terms WHERE tree = ? AND level = ? AND segment = ? AND first = ?`,
-			s.t.number, g.level, g.number, next).Scan(&data)
-		if errors.Is(err, sql.ErrNoRows) {
-			return bad()
-		}
-		if err != nil {
-			return fmt.Errorf("read index: %w", err)
+		var first, data sql.RawBytes
+		if err := rows.Scan(&first, &data); err != nil {
+			return unreadable(ctx, err)
 		}
 		s.blocks++
+		if string(first) != next {
+			return bad()
+		}
+		if next, err = readBlockRange(data, r, fn); err != nil {
+			return bad()
+		}
 	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read index: %w", err)
+	}
+	if next != "" && next < r.end {
+		return bad()
+	}
+	return nil
+}
+
+// readBlockRange calls fn with the terms of a range that are in a block, and returns the first term of the next block.
+func readBlockRange(data []byte, r *termRange, fn func(*blockReader) error) (next string, err error) {
+	if len(data) == 0 {
+		return "", errBadBlock
+	}
+	b := readBlock(data)
+	for more := b.seek(r.first); more && string(b.term) < r.end; more = b.scan() {
+		if !r.has(b.term) {
+			continue
+		}
+		if err := fn(&b); err != nil {
+			return "", err
+		}
+	}
+	return string(b.next), b.err
 }

@@ -55,11 +55,7 @@ func (l *Log) Days(ctx context.Context, organizationID string, f Filter, starts 
 		}
 		if s.query.exact && s.fixed == nil {
 			s.eachSegment = func(g segment, found *places) error {
-				return s.countDays(ctx, g, found, func(at time.Time, o Outcome, n int64) {
-					if n > 0 {
-						days[dayOf(at)].Outcomes[o] += n
-					}
-				})
+				return s.countDays(ctx, g, found, dayOf, days)
 			}
 		}
 		for {
@@ -83,31 +79,23 @@ func (l *Log) Days(ctx context.Context, organizationID string, f Filter, starts 
 	return days, nil
 }
 
-// countDays counts those of the places found in a segment that have an outcome, by quarters of an hour and outcomes.
-func (s *search) countDays(ctx context.Context, g segment, found *places, add func(at time.Time, o Outcome, n int64)) error {
+// countDays counts those of the places found in a segment that have an outcome, by day and outcome.
+func (s *search) countDays(ctx context.Context, g segment, found *places, dayOf func(time.Time) int, days []Day) error {
 	if found.empty() {
 		return nil
 	}
 	with := make(map[Outcome]*places)
-	for _, o := range Outcomes() {
-		r := exactTerm(kindOutcome + string(o))
-		set, err := s.askRange(ctx, []segment{g}, []*places{found}, &r)
-		if err != nil {
-			return err
-		}
-		if set[0].and(found); !set[0].empty() {
-			with[o] = set[0]
-		}
-	}
-	if len(with) == 0 {
-		return nil
-	}
-	quarters := termRange{first: kindQuarter + quarterTerm(s.filter.From.UnixMilli()/quarter.Milliseconds()), end: kindQuarter + "g"}
-	first, err := s.firstBlocks(ctx, []segment{g}, []int{0}, quarters.first)
+	err := s.eachTerm(ctx, g, termRange{first: kindOutcome, end: after(kindOutcome)}, func(b *blockReader) error {
+		set := noPlaces(g.size())
+		with[Outcome(b.term[len(kindOutcome):])] = set
+		return b.addTo(set, g.size())
+	})
 	if err != nil {
 		return err
 	}
-	return s.readRange(ctx, g, first[0], &quarters, func(b *blockReader) error {
+	in := make(map[int]*places) // by day
+	quarters := termRange{first: kindQuarter + quarterTerm(s.filter.From.UnixMilli()/quarter.Milliseconds()), end: kindQuarter + "g"}
+	err = s.eachTerm(ctx, g, quarters, func(b *blockReader) error {
 		at, ok := quarterOf(b.term)
 		if !ok {
 			return errBadBlock
@@ -115,18 +103,31 @@ func (s *search) countDays(ctx context.Context, g segment, found *places, add fu
 		if !at.Before(s.filter.To) {
 			return nil
 		}
-		for o, set := range with {
-			n := int64(0)
-			err := b.each(g.size(), func(place int) {
-				if set.has(place) {
-					n++
-				}
-			})
-			if err != nil {
-				return err
-			}
-			add(at, o, n)
+		day := dayOf(at)
+		if in[day] == nil {
+			in[day] = noPlaces(g.size())
 		}
-		return nil
+		return b.addTo(in[day], g.size())
 	})
+	if err != nil {
+		return err
+	}
+	for day, places := range in {
+		places.and(found)
+		for o, set := range with {
+			if n := places.countBoth(set); n > 0 {
+				days[day].Outcomes[o] += n
+			}
+		}
+	}
+	return nil
+}
+
+// eachTerm calls fn with the terms of a range of one segment.
+func (s *search) eachTerm(ctx context.Context, g segment, r termRange, fn func(*blockReader) error) error {
+	first, err := s.firstBlocks(ctx, []segment{g}, []int{0}, r.first)
+	if err != nil {
+		return err
+	}
+	return s.readRange(ctx, g, first[0], &r, fn)
 }

@@ -19,8 +19,6 @@ func allPlaces(size int) *places {
 	return p
 }
 
-func (p *places) clone() *places { return &places{slices.Clone(p.words)} }
-
 // limit removes what is not in [first, end).
 func (p *places) limit(first, end int) {
 	for i := range p.words {
@@ -40,7 +38,13 @@ func (p *places) limit(first, end int) {
 
 func (p *places) add(n int) { p.words[n/64] |= 1 << (n % 64) }
 
-func (p *places) has(n int) bool { return p.words[n/64]>>(n%64)&1 == 1 }
+// countBoth counts what is in both sets.
+func (p *places) countBoth(q *places) (n int64) {
+	for i, w := range q.words {
+		n += int64(bits.OnesCount64(p.words[i] & w))
+	}
+	return n
+}
 
 func (p *places) or(q *places) {
 	for i, w := range q.words {

@@ -36,6 +36,7 @@ type search struct {
 	fixed    []int64   // not nil: the only places there are
 	batch    int       // how many segments are asked at once
 	blocks   int       // read so far
+	all      [len(segmentLevels)]*places
 
 	// eachSegment, where it is not nil, gets what was found in a segment, of which no record is then read.
 	eachSegment func(g segment, found *places) error
@@ -173,6 +174,9 @@ func (s *search) nextUnit(ctx context.Context) error {
 		}
 	}
 	s.base, s.unit = next.start(), s.answered[0]
+	if s.unit == nil {
+		s.unit = noPlaces(0)
+	}
 	s.answered = s.answered[1:]
 	s.unit.limit(int(max(s.first-s.base, 0)), int(min(s.end-s.base, int64(next.size()))))
 	if s.eachSegment != nil {

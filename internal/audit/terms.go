@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -170,6 +172,8 @@ func quarterOf(term []byte) (time.Time, bool) {
 
 // text asks for all parts, each of which is found as words in some fields, or as the beginning of what stands whole in others.
 func (q *query) text(parts []string, words, whole string) {
+	// Long ones are rare, and where the first has nothing the others are not looked for.
+	slices.SortStableFunc(parts, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	for _, part := range parts {
 		var c clause
 		if r := q.wordsOf(part, words); len(r) > 0 {
@@ -212,7 +216,13 @@ func (q *query) wordsOf(part, fields string) []termRange {
 		}
 		word, rest = next, after2
 	}
+	byLength(ranges)
 	return ranges
+}
+
+// byLength puts the longest words first: they are likely to rule out the most.
+func byLength(ranges []termRange) {
+	slices.SortStableFunc(ranges, func(a, b termRange) int { return cmp.Compare(len(b.first), len(a.first)) })
 }
 
 // person asks for an id, or for words.
@@ -235,6 +245,7 @@ func (q *query) person(queried, words string, whole rune) {
 	if len(all) == 0 {
 		return // whatever it is, no term has it
 	}
+	byLength(all)
 	q.clauses = append(q.clauses, clause{alternative, all})
 }
 
