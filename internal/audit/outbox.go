@@ -28,6 +28,9 @@ const (
 	batchEvents = 500
 	batchBytes  = 1_000_000
 
+	// mostFailures bounds how many failures in a row are told: after so many, more make no difference.
+	mostFailures = 20
+
 	// longestWait is the longest that a tree may have to wait for its turn. What the store says beyond it was written by a
 	// clock that was wrong.
 	longestWait = time.Hour
@@ -76,7 +79,7 @@ func (o *Outbox) Now() time.Time { return o.log.now() }
 // Turn is a tree of which something waits.
 type Turn struct {
 	OrganizationID string
-	Failures       int // since the last acceptance
+	Failures       int // since the last acceptance, 20 at most
 
 	tree, sent, pending int64
 }
@@ -168,6 +171,7 @@ func (o *Outbox) Due(ctx context.Context) ([]*Turn, error) {
 		if err := rows.Scan(&t.OrganizationID, &t.tree, &t.sent, &t.pending, &t.Failures); err != nil {
 			return nil, fmt.Errorf("read what the %s is to get: %w", o.stream, err)
 		}
+		t.Failures = min(max(t.Failures, 0), mostFailures) // whatever the store says
 		turns = append(turns, t)
 	}
 	return turns, rows.Err()
@@ -335,10 +339,10 @@ func (o *Outbox) Delivered(ctx context.Context, p *Parcel) error {
 // Failed records why nothing of a tree was accepted, in words for people, and
 // when to try again, which is within an hour.
 func (o *Outbox) Failed(ctx context.Context, t *Turn, problem string, next time.Time) error {
-	const fail = `INSERT INTO audit_streams (stream, tree, sent, pending, failures, next_at, problem, delivered_at) VALUES (?, ?, ?, ?, 1, ?, ?, 0)
-		ON CONFLICT (stream, tree) DO UPDATE SET failures = audit_streams.failures + 1, next_at = excluded.next_at, problem = excluded.problem
+	const fail = `INSERT INTO audit_streams (stream, tree, sent, pending, failures, next_at, problem, delivered_at) VALUES (?, ?, ?, ?, ?, ?, ?, 0)
+		ON CONFLICT (stream, tree) DO UPDATE SET failures = excluded.failures, next_at = excluded.next_at, problem = excluded.problem
 		WHERE audit_streams.sent = excluded.sent AND audit_streams.pending = excluded.pending`
-	if _, err := o.exec(ctx, fail, o.stream, t.tree, t.sent, t.pending, min(next.UnixMilli(), o.Now().Add(longestWait).UnixMilli()), problem); err != nil {
+	if _, err := o.exec(ctx, fail, o.stream, t.tree, t.sent, t.pending, t.Failures+1, min(next.UnixMilli(), o.Now().Add(longestWait).UnixMilli()), problem); err != nil {
 		return fmt.Errorf("record what the %s did not get: %w", o.stream, err)
 	}
 	return nil

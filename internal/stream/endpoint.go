@@ -106,11 +106,12 @@ const (
 	ResultFailed     = "failed"     // 5xx, and what is no status
 	ResultUnanswered = "unanswered" // no connection, no answer, or not HTTP
 	ResultTampered   = "tampered"   // nothing was sent: it does not verify
+	ResultBroken     = "broken"     // nothing was sent, or it is not known: the console or its store failed
 )
 
 // Results returns all of them.
 func Results() []string {
-	return []string{ResultAccepted, ResultRefused, ResultThrottled, ResultRedirected, ResultFailed, ResultUnanswered, ResultTampered}
+	return []string{ResultAccepted, ResultRefused, ResultThrottled, ResultRedirected, ResultFailed, ResultUnanswered, ResultTampered, ResultBroken}
 }
 
 // failure is why a message was not accepted.

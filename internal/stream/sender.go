@@ -3,7 +3,9 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"orgconsole/internal/audit"
@@ -42,7 +44,7 @@ func (s *Sender) Run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
-		if err := s.pass(ctx); err != nil && ctx.Err() == nil {
+		if err := survive(func() error { return s.pass(ctx) }); err != nil && ctx.Err() == nil {
 			s.hold(0)
 			s.Logger.WarnContext(ctx, "send audit", slog.String("stream", s.Outbox.Stream()), slog.Any("error", err), slog.Time("next", s.until))
 		}
@@ -94,7 +96,12 @@ func (s *Sender) turns(ctx context.Context, turns []*audit.Turn) (again bool, er
 		case fresh:
 			return true, nil // what was read may be out of date
 		}
-		if err := s.turn(ctx, turn); err != nil {
+		err = survive(func() error { return s.turn(ctx, turn) })
+		if panicked, ok := errors.AsType[*panicError](err); ok {
+			f := &failure{result: ResultBroken, problem: "The console failed at it. Its own log says how.", detail: panicked, single: true}
+			err = s.failed(ctx, turn, f)
+		}
+		if err != nil {
 			return false, err
 		}
 	}
@@ -133,6 +140,24 @@ func (s *Sender) turn(ctx context.Context, turn *audit.Turn) error {
 	return s.Outbox.Delivered(ctx, p)
 }
 
+// panicError is what was recovered of a panic.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
+
+// survive has a panic of fn be an error, or it would end the process, and the next one at the same place.
+func survive(fn func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &panicError{value: r, stack: debug.Stack()}
+		}
+	}()
+	return fn()
+}
+
 // failed has the tree wait, and the others too unless they may fare better.
 func (s *Sender) failed(ctx context.Context, turn *audit.Turn, f *failure) error {
 	s.Count(f.result)
@@ -161,7 +186,7 @@ func (s *Sender) hold(asked time.Duration) {
 // between half of it and all, so that processes do not come in step.
 func backoff(before int, random float64) time.Duration {
 	d := lastWait
-	if before < 20 {
+	if before = max(before, 0); before < 20 {
 		d = min(firstWait<<before, lastWait)
 	}
 	return d/2 + time.Duration(random*float64(d/2))

@@ -7,10 +7,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -512,6 +514,100 @@ func TestWitnessIsSentTheNewest(t *testing.T) {
 			t.Errorf("lag %+v", lag)
 		}
 	})
+}
+
+// What the store says of failures is a number that anybody may have put there.
+func TestSenderWhateverTheStoreSaysOfFailures(t *testing.T) {
+	t.Parallel()
+	for _, failures := range []int64{-1, math.MinInt64, 63, 64, math.MaxInt64} {
+		databasetest.Each(t, func(t *testing.T, place *databasetest.Store) {
+			s := newSite(t, place)
+			s.record(t, acme, 1)
+			s.record(t, globex, 1)
+			r := newReceiver(t, s.clock)
+			r.answers(func(_ int, m message, w http.ResponseWriter) bool {
+				if m.organizationID == acme {
+					w.WriteHeader(http.StatusBadRequest)
+				}
+				return m.organizationID == acme
+			})
+			s.Exec(t, fmt.Sprintf(`INSERT INTO audit_streams (stream, tree, sent, pending, failures, next_at, problem, delivered_at) VALUES ('sink', 2, 0, 0, %d, 0, '', 0)`, failures))
+			o := s.sink()
+			pass(t, s.sender(t, o, r.URL))
+			lag := s.lag(t, o)
+			if wait := lag.NextTry.Sub(s.clock.Now()); wait < stream.FirstWait || wait > stream.LastWait || !strings.Contains(lag.Problem, "400") {
+				t.Errorf("after %d failures: lag %+v", failures, lag)
+			}
+			if b, err := o.Backlog(t.Context()); err != nil || b.Failing != 1 || b.Waiting != 1 {
+				t.Errorf("after %d failures: backlog %+v, %v", failures, b, err)
+			}
+		})
+	}
+}
+
+// What panics at one log is told as its failure, and holds up nothing else.
+func TestSenderSurvivesAPanicOfOneTurn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, databasetest.SQLite(t))
+	s.record(t, acme, 1)
+	r := newReceiver(t, s.clock)
+	o := s.sink()
+	sender := s.sender(t, o, r.URL)
+	panicked := false
+	sender.Count = func(result string) {
+		s.count(result)
+		if !panicked {
+			panicked = true
+			panic("out of order")
+		}
+	}
+	pass(t, sender)
+	if lag := s.lag(t, o); lag.Waiting != 0 || s.results[stream.ResultBroken] != 1 {
+		t.Errorf("the other log: lag %+v, counted %v", lag, s.results)
+	}
+	if log := s.logged.String(); !strings.Contains(log, "panic: out of order") || !strings.Contains(log, "sender_test.go") {
+		t.Errorf("the log does not say where:\n%s", log)
+	}
+	if b, err := o.Backlog(t.Context()); err != nil || b.Failing != 1 {
+		t.Errorf("backlog %+v, %v", b, err)
+	}
+	s.clock.later(stream.FirstWait)
+	pass(t, sender)
+	if b, err := o.Backlog(t.Context()); err != nil || b.Failing != 0 || b.Waiting != 0 {
+		t.Errorf("later: backlog %+v, %v", b, err)
+	}
+}
+
+func TestRunSurvivesAPanic(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, databasetest.SQLite(t))
+	s.record(t, acme, 1)
+	r := newReceiver(t, s.clock)
+	var looks atomic.Int64
+	log, err := audit.New(s.db, s.signer, audit.Options{Rand: rand.Reader, Now: func() time.Time {
+		if looks.Add(1) == 1 {
+			panic("no time")
+		}
+		return s.clock.Now()
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.sender(t, audit.NewSink(log, "one", audit.FormatNDJSON), r.URL).Run(ctx)
+	}()
+	until(t, "it sends", func() bool {
+		s.clock.later(stream.FirstWait)
+		return s.lag(t, s.sink()).Waiting == 0
+	})
+	cancel()
+	<-ended
+	if !strings.Contains(s.logged.String(), "panic: no time") {
+		t.Errorf("it does not say so:\n%s", s.logged)
+	}
 }
 
 // A store that cannot be reached is asked again, and not all the time.
