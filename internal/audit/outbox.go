@@ -195,9 +195,13 @@ func (o *Outbox) Pack(ctx context.Context, t *Turn) (*Parcel, error) {
 // packEvents packs the records after those that were sent.
 func (o *Outbox) packEvents(ctx context.Context, turn *Turn, f Format) (*Parcel, error) {
 	b := batch{to: turn.pending, format: f}
-	if b.to == 0 {
+	switch n := turn.pending - turn.sent; {
+	case turn.pending == 0:
 		b.to = turn.sent + batchEvents
-	} else {
+	case n < 1 || n > batchEvents:
+		const problem = "the store says that the message under way goes from record %d to before %d, which none does"
+		return nil, &TamperedError{Tree: turn.OrganizationID, Seq: -1, Problem: fmt.Sprintf(problem, turn.sent, turn.pending)}
+	default:
 		b.decided = true
 	}
 	if err := o.log.snapshot(ctx, func(tx *sql.Tx) error { return b.read(ctx, tx, o.log, turn) }); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -264,6 +265,29 @@ func TestSinkSendsNothingThatDoesNotVerify(t *testing.T) {
 		s.tamper(t, `UPDATE audit_streams SET sent = 0`, `INSERT INTO audit_streams VALUES ('sink', 2, 7, 0, 0, 0, '', 0)`)
 		if lag, err := o.Lag(t.Context(), acme); err != nil || !strings.Contains(lag.Problem, "shorter") {
 			t.Errorf("Lag of a log that was cut: %+v, %v", lag, err)
+		}
+	})
+}
+
+// The end of a batch that was written down decides how large a message becomes.
+func TestSinkRefusesABatchThatItDoesNotMake(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, s *store) {
+		if err := s.log.Fill(t.Context(), acme, 502, func(n int) audit.Event { return deletion(acme, n) }); err != nil {
+			t.Fatal(err)
+		}
+		o := audit.NewSink(s.log, "one", audit.FormatNDJSON)
+		deliver(t, o, &audit.Parcel{Turn: turn(t, o)}) // there is a row now
+		for pending, want := range map[int64]bool{500: true, 501: false, 502: false, 1: true, -1: false, math.MinInt64: false, math.MaxInt64: false} {
+			s.tamper(t, fmt.Sprintf(`UPDATE audit_streams SET sent = 0, pending = %d`, pending))
+			p, err := o.Pack(t.Context(), turn(t, o))
+			if want && (err != nil || p.Events != pending) || !want && (!errors.Is(err, audit.ErrTampered) || !strings.Contains(err.Error(), fmt.Sprint(pending))) {
+				t.Errorf("up to %d: %v", pending, err)
+			}
+		}
+		s.tamper(t, `UPDATE audit_streams SET sent = 400, pending = 400`)
+		if _, err := o.Pack(t.Context(), turn(t, o)); !errors.Is(err, audit.ErrTampered) {
+			t.Errorf("up to where it begins: %v", err)
 		}
 	})
 }
