@@ -97,8 +97,10 @@ func (s *Sender) turns(ctx context.Context, turns []*audit.Turn) (again bool, er
 			return true, nil // what was read may be out of date
 		}
 		err = survive(func() error { return s.turn(ctx, turn) })
-		if panicked, ok := errors.AsType[*panicError](err); ok {
-			f := &failure{result: ResultBroken, problem: "The console failed at it. Its own log says how.", detail: panicked, single: true}
+		if err != nil && ctx.Err() == nil {
+			// Of this tree, as far as is known: it would stay the first and hold up the others. Where the store as a
+			// whole is in trouble this fails, too.
+			f := &failure{result: ResultBroken, problem: "The console could not read the log, or failed at sending it. Its own log says how.", detail: err, single: true}
 			err = s.failed(ctx, turn, f)
 		}
 		if err != nil {

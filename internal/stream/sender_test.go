@@ -578,6 +578,36 @@ func TestSenderSurvivesAPanicOfOneTurn(t *testing.T) {
 	}
 }
 
+// A log that cannot be read, for whatever reason, is not the first for ever.
+func TestSenderIsNotHeldUpByOneLogItCannotRead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, databasetest.SQLite(t))
+	s.record(t, acme, 1)
+	s.record(t, globex, 1)
+	// Neither damaged nor tampered with: just an error, and of one log alone.
+	s.Exec(t, `CREATE TRIGGER refuse BEFORE INSERT ON audit_streams WHEN new.tree = 2 AND new.pending > 0 BEGIN SELECT raise(ABORT, 'not today'); END`)
+	r := newReceiver(t, s.clock)
+	o := s.sink()
+	sender := s.sender(t, o, r.URL)
+	pass(t, sender)
+	if lag, err := o.Lag(t.Context(), globex); err != nil || lag.Waiting != 0 {
+		t.Errorf("lag of the other %+v, %v", lag, err)
+	}
+	lag := s.lag(t, o)
+	if !strings.Contains(lag.Problem, "could not read") || !lag.NextTry.After(s.clock.Now()) || s.results[stream.ResultBroken] != 1 {
+		t.Errorf("lag %+v, counted %v", lag, s.results)
+	}
+	if !strings.Contains(s.logged.String(), "not today") {
+		t.Errorf("the log does not say why:\n%s", s.logged)
+	}
+	s.Exec(t, `DROP TRIGGER refuse`)
+	s.clock.later(stream.FirstWait)
+	pass(t, sender)
+	if lag := s.lag(t, o); lag.Waiting != 0 || lag.Problem != "" {
+		t.Errorf("later: lag %+v", lag)
+	}
+}
+
 func TestRunSurvivesAPanic(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, databasetest.SQLite(t))
