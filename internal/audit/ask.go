@@ -10,7 +10,13 @@ import (
 // ask finds out what the next segments have, as many as make a batch.
 func (s *search) ask(ctx context.Context) error {
 	n := min(s.batch, len(s.segments))
-	s.batch = min(s.batch*2, maxBatch)
+	before := s.blocks
+	defer func() {
+		s.batch = min(s.batch*2, maxBatch)
+		if each := (s.blocks - before) / n; s.limited && each > 0 {
+			s.batch = min(s.batch, max((maxBlocks-s.blocks)/each, 1))
+		}
+	}()
 	asked := make([]segment, n)
 	for i := range asked {
 		if s.down {

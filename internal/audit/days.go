@@ -67,7 +67,7 @@ func (l *Log) Days(ctx context.Context, organizationID string, f Filter, starts 
 				return ErrTooMany
 			}
 			for i := range found {
-				if ev := &found[i]; ev.Outcome != "" {
+				if ev := &found[i]; ev.Outcome != "" && ev.Damage == "" {
 					days[dayOf(ev.Time)].Outcomes[ev.Outcome]++
 				}
 			}
@@ -104,6 +104,9 @@ func (s *search) countDays(ctx context.Context, g segment, found *places, dayOf 
 			return nil
 		}
 		day := dayOf(at)
+		if day < 0 {
+			return errBadBlock
+		}
 		if in[day] == nil {
 			in[day] = noPlaces(g.size())
 		}

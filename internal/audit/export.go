@@ -285,10 +285,18 @@ func (s *source) read(ctx context.Context, where string, args ...any) (*part, er
 
 // readFitting is read without the events that do not fit the filter.
 func (s *source) readFitting(ctx context.Context, f Filter, where string, args ...any) (*part, error) {
-	p := new(part)
-	var err error
-	if p.rows, err = queryRows(ctx, s.tx, where, args...); err != nil || len(p.rows) == 0 {
-		return p, err
+	rows, err := queryRows(ctx, s.tx, where, args...)
+	if err != nil {
+		return nil, err
+	}
+	return s.partOf(ctx, f, rows)
+}
+
+// partOf is the part of some rows, in the order of the tree, that fit the filter.
+func (s *source) partOf(ctx context.Context, f Filter, rows []row) (p *part, err error) {
+	p = &part{rows: rows}
+	if len(rows) == 0 {
+		return p, nil
 	}
 	if p.sides, err = s.sides(ctx, p.rows); err != nil {
 		return p, err

@@ -20,7 +20,7 @@ func NewID(t time.Time) (string, error) { return newID(t, rand.Reader) }
 // OperationQueries are the queries for the events of so many operations, as List's page and a receipt ask.
 func OperationQueries(n int) []string {
 	return []string{
-		selectRow + " " + whereOperations(n) + ` ORDER BY e.operation_id, e.seq LIMIT 100`,
-		selectRow + " " + whereOperations(n) + ` AND e.seq < 1000000 ORDER BY +e.seq LIMIT 100`,
+		selectRow + " " + whereOperations(n) + ` AND e.action <> 'audit.review' ORDER BY e.operation_id, e.seq LIMIT 100`,
+		selectRow + " " + whereOperations(n) + ` AND e.action = 'audit.review' ORDER BY +e.seq DESC LIMIT 100`,
 	}
 }

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -84,8 +85,18 @@ func (f Filter) Matches(ev *Event) bool {
 		matchesPerson(f.TargetQuery, ev.Target.ID, ev.Target.Label, ev.Target.Email)
 }
 
-// queryParts are what is looked for, folded.
-func queryParts(query string) []string { return strings.Fields(fold(clean(query, maxQuery))) }
+// queryParts are what is looked for, folded: what another part begins with is found with it.
+func queryParts(query string) []string {
+	parts := strings.Fields(fold(clean(query, maxQuery)))
+	slices.Sort(parts)
+	kept := parts[:0]
+	for i, part := range parts {
+		if i+1 == len(parts) || !strings.HasPrefix(parts[i+1], part) {
+			kept = append(kept, part)
+		}
+	}
+	return kept
+}
 
 func matchesText(ev *Event, query string) bool {
 	parts := queryParts(query)

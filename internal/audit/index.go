@@ -47,7 +47,7 @@ func readSegments(ctx context.Context, q queryer, t *tree) ([]segment, error) {
 	kept := all[:0]
 	for _, g := range all {
 		if g.end() > t.size {
-			return nil, g.beyond(t)
+			continue // verifying says that there is one
 		}
 		if n := len(kept); n == 0 || g.start() >= kept[n-1].end() {
 			kept = append(kept, g)
@@ -107,18 +107,29 @@ func (l *Log) Index(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("index audit: %w", err)
 	}
+	var failed []error
 	for _, t := range trees {
-		for more := true; more; {
-			if more, err = l.indexNext(ctx, t.organizationID); err != nil {
-				return fmt.Errorf("index audit: %w", err)
+		left := make(map[segment]bool)
+		for more := true; more && ctx.Err() == nil; {
+			// What is wrong with some records is no reason to leave out others.
+			if more, err = l.indexNext(ctx, t.organizationID, left); err != nil {
+				failed = append(failed, fmt.Errorf("index audit of %s: %w", t.name(), err))
 			}
 		}
 	}
-	return nil
+	return errors.Join(append(failed, ctx.Err())...)
 }
 
-// indexNext makes the first segment that a tree lacks, if it lacks one.
-func (l *Log) indexNext(ctx context.Context, organizationID string) (more bool, err error) {
+func (t *tree) name() string {
+	if t.organizationID == "" {
+		return "the system"
+	}
+	return t.organizationID
+}
+
+// indexNext makes the first segment that a tree lacks, if it lacks one, but for those that are left out. One with a
+// damaged record is left out from then on, and its records are searched themselves.
+func (l *Log) indexNext(ctx context.Context, organizationID string, left map[segment]bool) (more bool, err error) {
 	var made *madeSegment
 	err = l.snapshot(ctx, func(tx *sql.Tx) error {
 		t, err := readTree(ctx, tx, organizationID)
@@ -129,22 +140,23 @@ func (l *Log) indexNext(ctx context.Context, organizationID string) (more bool, 
 		if err != nil {
 			return err
 		}
-		g, ok := lacking(t.size, segments)
+		g, ok := lacking(t.size, segments, left)
 		if !ok {
 			return nil
 		}
 		made, err = t.makeSegment(ctx, tx, g, segments)
+		left[g], more = errors.Is(err, ErrTampered), errors.Is(err, ErrTampered)
 		return err
 	})
 	if err != nil || made == nil {
-		return false, err
+		return more, err
 	}
 	err = l.db.Write(ctx, func(tx *sql.Tx) error { return made.store(ctx, l, tx) })
 	return err == nil, err
 }
 
-// lacking is the first segment that a tree of a size should have and has not.
-func lacking(size int64, segments []segment) (segment, bool) {
+// lacking is the first segment that a tree of a size should have and has not, but for those that are left out.
+func lacking(size int64, segments []segment, left map[segment]bool) (segment, bool) {
 	at := int64(0)
 	for at+1<<segmentLevels[0] <= size {
 		level := len(segmentLevels) - 1
@@ -155,7 +167,7 @@ func lacking(size int64, segments []segment) (segment, bool) {
 		for len(segments) > 0 && segments[0].start() < at {
 			segments = segments[1:]
 		}
-		if len(segments) == 0 || segments[0].start() != at || segments[0].level < level {
+		if (len(segments) == 0 || segments[0].start() != at || segments[0].level < level) && !left[want] {
 			return want, true
 		}
 		at = want.end()
@@ -292,11 +304,13 @@ func (t *tree) eachTerm(ctx context.Context, q queryer, g segment, fn func(term 
 		if string(first) != next || begun && next == "" {
 			return bad()
 		}
-		begun, next = true, string(r.next)
+		terms := 0
 		for r.scan() {
-			if before != "" && string(r.term) <= before || string(r.term) < string(first) {
+			// A search goes to the block whose first term is not after the one it looks for: that has to be its first indeed.
+			if begun && terms == 0 && string(r.term) != string(first) || before != "" && string(r.term) <= before {
 				return bad()
 			}
+			terms++
 			before = string(r.term)
 			if err := fn(r.term, &r); err != nil {
 				if errors.Is(err, errBadBlock) {
@@ -305,9 +319,10 @@ func (t *tree) eachTerm(ctx context.Context, q queryer, g segment, fn func(term 
 				return err
 			}
 		}
-		if r.err != nil || len(r.rest) > 0 {
+		if r.err != nil || len(r.rest) > 0 || terms == 0 && (begun || len(r.next) > 0) {
 			return bad()
 		}
+		begun, next = true, string(r.next)
 	}
 	if err := rows.Err(); err != nil {
 		return fmt.Errorf("read index: %w", err)

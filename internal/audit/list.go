@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/base64"
@@ -127,10 +128,46 @@ func parseCursor(cursor string) (before int64, err error) {
 	return seq, nil
 }
 
-// maxOperation is more events than an operation can have: an intent, and outcomes as often as it was looked at.
-const maxOperation = 200
+const (
+	// maxOperation is more events than an operation can have: an intent, and outcomes as often as it was looked at.
+	maxOperation = 200
+	// maxReviews is how many reviews of operations are read with them, the newest. Anybody who may read the audit can add
+	// some at will, which must not push out what became of an operation.
+	maxReviews = 100
+)
 
-// Operation returns the events of one operation, oldest first.
+// whereOperations finds the events of so many operations by their index. Asked for them in the order of seq alone, the
+// store would rather read the whole log in that order.
+func whereOperations(n int) string {
+	return `WHERE e.tree = ? AND e.operation_id IN (?` + strings.Repeat(`, ?`, n-1) + `) AND e.operation_id <> ''`
+}
+
+// operationRows returns the rows of some operations in the order of the tree.
+func (t *tree) operationRows(ctx context.Context, q queryer, ids []string) ([]row, error) {
+	args := []any{t.number}
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	where := whereOperations(len(ids))
+	most := len(ids) * maxOperation
+	rows, err := queryRows(ctx, q, where+` AND e.action <> 'audit.review' ORDER BY e.operation_id, e.seq LIMIT ?`, append(slices.Clone(args), most+1)...)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) > most {
+		return nil, t.tampered(nil, "an operation has more than %d records", maxOperation)
+	}
+	reviews, err := queryRows(ctx, q, where+` AND e.action = 'audit.review' ORDER BY +e.seq DESC LIMIT ?`, append(args, maxReviews)...)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, reviews...)
+	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.seq, b.seq) })
+	return rows, nil
+}
+
+// Operation returns the events of one operation, oldest first. Of reviews
+// there are only the newest 100.
 func (l *Log) Operation(ctx context.Context, organizationID, operationID string) ([]Event, error) {
 	var events []Event
 	err := l.snapshot(ctx, func(tx *sql.Tx) error {
@@ -141,7 +178,11 @@ func (l *Log) Operation(ctx context.Context, organizationID, operationID string)
 		if err != nil {
 			return err
 		}
-		events, err = t.readEvents(ctx, tx, `WHERE e.tree = ? AND e.operation_id = ? AND e.operation_id <> '' ORDER BY e.seq LIMIT ?`, t.number, operationID, maxOperation)
+		rows, err := t.operationRows(ctx, tx, []string{operationID})
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		events, err = t.eventsOf(ctx, tx, rows)
 		return err
 	})
 	if err != nil {
@@ -150,14 +191,9 @@ func (l *Log) Operation(ctx context.Context, organizationID, operationID string)
 	return events, nil
 }
 
-// whereOperations finds the events of so many operations by their index. Asked for them in the order of seq alone, the
-// store would rather read the whole log in that order.
-func whereOperations(n int) string {
-	return `WHERE e.tree = ? AND e.operation_id IN (?` + strings.Repeat(`, ?`, n-1) + `) AND e.operation_id <> ''`
-}
-
-// Operations returns the events of some operations, each oldest first. Of a
-// record that is damaged only a column says that it belongs to one.
+// Operations returns the events of some operations, each oldest first. Of
+// reviews there are only the newest 100 of all of them. Of a record that is
+// damaged only a column says that it belongs to one.
 func (l *Log) Operations(ctx context.Context, organizationID string, ids []string) (map[string][]Event, error) {
 	all := make(map[string][]Event, len(ids))
 	err := l.snapshot(ctx, func(tx *sql.Tx) error {
@@ -169,12 +205,7 @@ func (l *Log) Operations(ctx context.Context, organizationID string, ids []strin
 			return err
 		}
 		for some := range slices.Chunk(ids, maxPage) {
-			args := []any{t.number}
-			for _, id := range some {
-				args = append(args, id)
-			}
-			args = append(args, len(some)*maxOperation)
-			rows, err := queryRows(ctx, tx, whereOperations(len(some))+` ORDER BY e.operation_id, e.seq LIMIT ?`, args...)
+			rows, err := t.operationRows(ctx, tx, some)
 			if err != nil || len(rows) == 0 {
 				return err
 			}
@@ -199,18 +230,31 @@ const TargetRecords = targetRecords
 
 // LastReview returns the newest event by which a member marked a stretch of the log as reviewed, or nil.
 func (l *Log) LastReview(ctx context.Context, organizationID, memberID string) (*Event, error) {
-	for cursor := ""; ; {
-		page, err := l.List(ctx, organizationID, Filter{Action: string(ActionReview), ActorID: memberID}, cursor, maxPage)
-		if err != nil {
-			return nil, err
+	// The conditions on action and target are those of an index, word for word.
+	const where = `WHERE e.tree = ? AND e.actor_id = ? AND e.action = 'audit.review' AND e.target_id >= '0-' AND e.target_id < '0.' ORDER BY e.seq DESC LIMIT 10`
+	var last *Event
+	err := l.snapshot(ctx, func(tx *sql.Tx) error {
+		t, err := readTree(ctx, tx, organizationID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
 		}
-		for i := range page.Events {
-			if page.Events[i].Target.Type == TargetRecords {
-				return &page.Events[i], nil
+		if err != nil {
+			return err
+		}
+		rows, err := queryRows(ctx, tx, where, t.number, memberID)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		events, err := t.eventsOrDamage(ctx, tx, rows)
+		for i := range events {
+			if last == nil && events[i].Action == ActionReview && events[i].Target.Type == TargetRecords {
+				last = &events[i]
 			}
 		}
-		if cursor = page.Next; cursor == "" {
-			return nil, nil
-		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read last review: %w", err)
 	}
+	return last, nil
 }

@@ -63,17 +63,17 @@ func (l *Log) Receipt(ctx context.Context, organizationID string, operationIDs .
 		if s, c, err = newSource(ctx, tx, t, l.verifier, true); err != nil {
 			return err
 		}
-		args := []any{t.number}
-		for _, id := range operationIDs {
-			args = append(args, id)
-		}
-		args = append(args, c.size, maxOperation*len(operationIDs))
-		p, err := s.read(ctx, whereOperations(len(operationIDs))+` AND e.seq < ? ORDER BY +e.seq LIMIT ?`, args...)
+		rows, err := t.operationRows(ctx, tx, operationIDs)
 		if err != nil {
 			return err
 		}
-		if len(p.rows) == 0 {
+		rows = slices.DeleteFunc(rows, func(r row) bool { return r.seq >= c.size })
+		if len(rows) == 0 {
 			return ErrNotFound
+		}
+		p, err := s.partOf(ctx, Filter{}, rows)
+		if err != nil {
+			return err
 		}
 		err = s.open(p, func(e *Entry) error {
 			kept := *e

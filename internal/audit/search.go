@@ -15,8 +15,9 @@ const (
 	maxLooked = 4000
 	// maxBlocks is how many blocks of the index one page reads at most.
 	maxBlocks = 4000
-	// firstBatch is how many segments are asked at first; then it is twice as many each time, until maxBatch.
-	firstBatch, maxBatch = 4, 64
+	// firstBatch is how many segments are asked at first; then it is twice as many each time, until maxBatch, but no more
+	// than the blocks that are left to read are likely to be enough for.
+	firstBatch, maxBatch = 2, 64
 	// searchChunk is how many records a search has in memory at once.
 	searchChunk = 250
 )

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // A term is what a record can be found by. A word is followed by a zero byte
@@ -26,6 +27,9 @@ const (
 	kindQuarter = "\x01t" // of an hour, since 1970, in eight hexadecimal digits
 
 	quarter = 15 * time.Minute
+
+	// maxAsked is how many words of a query the index is asked for; the others are looked for in what it finds.
+	maxAsked = 8
 
 	wordFields = "rkat"
 	idFields   = "ATI"
@@ -156,6 +160,9 @@ func (f Filter) compile() query {
 
 // quarterOf is when the quarter of an hour of a term begins.
 func quarterOf(term []byte) (time.Time, bool) {
+	if len(term) != len(kindQuarter)+8 {
+		return time.Time{}, false
+	}
 	var n int64
 	for _, c := range term[len(kindQuarter):] {
 		switch {
@@ -174,33 +181,29 @@ func quarterOf(term []byte) (time.Time, bool) {
 func (q *query) text(parts []string, words, whole string) {
 	// Long ones are rare, and where the first has nothing the others are not looked for.
 	slices.SortStableFunc(parts, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	if len(parts) > maxAsked {
+		parts, q.exact = parts[:maxAsked], false
+	}
 	for _, part := range parts {
-		var c clause
-		if r := q.wordsOf(part, words); len(r) > 0 {
-			c = append(c, r)
+		asWords := q.wordsOf(part, words)
+		if len(asWords) == 0 {
+			q.exact = false
+			continue
 		}
-		if whole != "" {
-			q.exact = q.exact && len(part) <= maxWord
-			begin := cutWord(part)
-			c = append(c, []termRange{{first: begin, end: after(begin), fields: whole}})
-		}
-		if len(c) > 0 && !q.anything(part, words) {
-			q.clauses = append(q.clauses, c)
-		}
+		q.exact = q.exact && len(part) <= maxWord
+		begin := cutWord(part)
+		q.clauses = append(q.clauses, clause{asWords, {{first: begin, end: after(begin), fields: whole}}})
 	}
 }
 
-// anything reports whether a part has no words, so that terms say nothing of where it may be.
-func (q *query) anything(part, words string) bool {
-	first, _ := nextWord(part)
-	if first != "" || words == "" {
-		return false
-	}
-	q.exact = false
-	return true
+// oneLetter reports whether more may follow on a letter, in a longer word.
+func oneLetter(word string) bool {
+	r, n := utf8.DecodeRuneInString(word)
+	return word != "" && n == len(word) && !aloneRune(r)
 }
 
-// wordsOf are the words of a part: the last may go on.
+// wordsOf are the words of a part, of which the last may go on. The index is not asked for a last one of one letter: too
+// many words begin with it, and nearly every record has one of them.
 func (q *query) wordsOf(part, fields string) []termRange {
 	var ranges []termRange
 	word, rest := nextWord(part)
@@ -209,7 +212,9 @@ func (q *query) wordsOf(part, fields string) []termRange {
 	for word != "" {
 		cut := cutWord(word)
 		next, after2 := nextWord(rest)
-		if next == "" && (rest == "" && len(word) <= maxWord) {
+		if last := next == "" && rest == "" && len(word) <= maxWord; last && oneLetter(word) {
+			q.exact = false
+		} else if last {
 			ranges = append(ranges, termRange{first: cut, end: after(cut), fields: fields})
 		} else {
 			ranges = append(ranges, idRange(cut, fields))
@@ -237,15 +242,16 @@ func (q *query) person(queried, words string, whole rune) {
 	alternative := []termRange{idRange(cutWord(id), string(whole))}
 	var all []termRange
 	for _, part := range parts {
-		if q.anything(part, words) {
-			continue
-		}
 		all = append(all, q.wordsOf(part, words)...)
 	}
 	if len(all) == 0 {
+		q.exact = false
 		return // whatever it is, no term has it
 	}
 	byLength(all)
+	if len(all) > maxAsked {
+		all, q.exact = all[:maxAsked], false
+	}
 	q.clauses = append(q.clauses, clause{alternative, all})
 }
 
