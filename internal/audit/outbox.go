@@ -82,6 +82,39 @@ type Turn struct {
 	Failures       int // since the last acceptance, 20 at most
 
 	tree, sent, pending int64
+	root                string // of the tree of the records that were sent
+}
+
+// continues holds a tree against what was sent of it. One that was put back to
+// how it was before, and has grown since, would otherwise leave a gap at the
+// receiver, which has other records in that place.
+func (turn *Turn) continues(ctx context.Context, q queryer, t *tree) error {
+	if turn.sent == 0 {
+		return nil
+	}
+	if t.size < turn.sent {
+		return t.tampered(nil, "it has %d records, and %d were sent: it is shorter than it was", t.size, turn.sent)
+	}
+	root, err := t.rootAt(ctx, q, turn.sent)
+	switch {
+	case err != nil:
+		return err
+	case root != turn.root || t.size == turn.sent && root != t.root:
+		return t.tampered(nil, "its first %d records are others than those that were sent", turn.sent)
+	case t.size == turn.sent:
+		return ErrOutOfTurn // it was put right meanwhile
+	}
+	return nil
+}
+
+// rootAt is the root of the tree when it had fewer records, by its stored hashes.
+func (t *tree) rootAt(ctx context.Context, q queryer, size int64) (string, error) {
+	stored := hashesOf(ctx, q, t)
+	root, err := tlog.TreeHash(size, stored)
+	if err != nil {
+		return "", stored.blame(t, err)
+	}
+	return root.String(), nil
 }
 
 // Parcel is what is sent at once.
@@ -94,7 +127,8 @@ type Parcel struct {
 	Body        []byte // empty: the format has no words for what waits, and nothing needs to be sent
 	Events      int64
 
-	end int64
+	end  int64
+	root string // of the tree up to there
 }
 
 // Hold takes the lease, or prolongs it when less than half of it is left. It
@@ -150,14 +184,16 @@ func (o *Outbox) exec(ctx context.Context, query string, args ...any) (changed b
 	return changed, err
 }
 
-// waiting are the trees of which something waits. The stream is its argument.
-const waiting = ` FROM audit_trees t LEFT JOIN audit_streams s ON s.stream = ? AND s.tree = t.tree WHERE t.size > COALESCE(s.sent, 0)`
+// waiting are the trees of which something waits, and those that are not what
+// was sent of them. The stream is its argument.
+const waiting = ` FROM audit_trees t LEFT JOIN audit_streams s ON s.stream = ? AND s.tree = t.tree
+	WHERE (t.size <> COALESCE(s.sent, 0) OR t.size > 0 AND t.root <> s.sent_root)`
 
 // Due returns trees whose turn it is, those first that wait longest for it: a
 // tree with a long backlog, or whose records are refused, does not hold up the
 // others.
 func (o *Outbox) Due(ctx context.Context) ([]*Turn, error) {
-	const q = `SELECT t.organization_id, t.tree, COALESCE(s.sent, 0), COALESCE(s.pending, 0), COALESCE(s.failures, 0)` + waiting +
+	const q = `SELECT t.organization_id, t.tree, COALESCE(s.sent, 0), COALESCE(s.sent_root, ''), COALESCE(s.pending, 0), COALESCE(s.failures, 0)` + waiting +
 		` AND (COALESCE(s.next_at, 0) <= ? OR s.next_at > ?) ORDER BY COALESCE(s.next_at, 0), t.tree LIMIT ?`
 	now := o.Now()
 	rows, err := o.log.db.Reader().QueryContext(ctx, q, o.stream, now.UnixMilli(), now.Add(longestWait).UnixMilli(), turnsAtOnce)
@@ -168,7 +204,7 @@ func (o *Outbox) Due(ctx context.Context) ([]*Turn, error) {
 	var turns []*Turn
 	for rows.Next() {
 		t := new(Turn)
-		if err := rows.Scan(&t.OrganizationID, &t.tree, &t.sent, &t.pending, &t.Failures); err != nil {
+		if err := rows.Scan(&t.OrganizationID, &t.tree, &t.sent, &t.root, &t.pending, &t.Failures); err != nil {
 			return nil, fmt.Errorf("read what the %s is to get: %w", o.stream, err)
 		}
 		t.Failures = min(max(t.Failures, 0), mostFailures) // whatever the store says
@@ -209,7 +245,7 @@ func (o *Outbox) packEvents(ctx context.Context, turn *Turn, f Format) (*Parcel,
 	}
 	if !b.decided {
 		// Where it ends is kept before it is sent, or it could end elsewhere the next time.
-		const plan = `INSERT INTO audit_streams (stream, tree, sent, pending, failures, next_at, problem, delivered_at) VALUES (?, ?, ?, ?, 0, 0, '', 0)
+		const plan = `INSERT INTO audit_streams (stream, tree, sent, sent_root, pending, failures, next_at, problem, delivered_at) VALUES (?, ?, ?, '', ?, 0, 0, '', 0)
 			ON CONFLICT (stream, tree) DO UPDATE SET pending = excluded.pending WHERE audit_streams.sent = excluded.sent AND audit_streams.pending = 0`
 		planned, err := o.exec(ctx, plan, o.stream, turn.tree, turn.sent, b.end)
 		if err != nil {
@@ -222,7 +258,7 @@ func (o *Outbox) packEvents(ctx context.Context, turn *Turn, f Format) (*Parcel,
 	}
 	return &Parcel{
 		Turn: turn, ID: messageID(b.origin, strconv.FormatInt(turn.sent, 10), strconv.FormatInt(b.end, 10), b.last.String()),
-		ContentType: f.ContentType(), Body: b.body.Bytes(), Events: b.end - turn.sent, end: b.end,
+		ContentType: f.ContentType(), Body: b.body.Bytes(), Events: b.end - turn.sent, end: b.end, root: b.root,
 	}, nil
 }
 
@@ -242,6 +278,7 @@ type batch struct {
 	end    int64
 	origin string
 	last   tlog.Hash // leaf of the record before the end
+	root   string    // of the tree up to the end
 	body   bytes.Buffer
 }
 
@@ -260,8 +297,11 @@ func (b *batch) read(ctx context.Context, tx *sql.Tx, l *Log, turn *Turn) error 
 	if err != nil {
 		return err
 	}
-	if c.size < b.to && b.decided || c.size <= turn.sent {
-		return t.tampered(nil, "it has %d records, and more than that were sent, or were to be", c.size)
+	if err := turn.continues(ctx, tx, t); err != nil {
+		return err
+	}
+	if c.size < b.to && b.decided {
+		return t.tampered(nil, "it has %d records, and %d were to be sent", c.size, b.to)
 	}
 	head := Head{OrganizationID: turn.OrganizationID, Origin: c.origin, Checkpoint: t.note.String, Size: c.size, Filter: Filter{After: turn.sent}}
 	if err := enc.Begin(head); err != nil {
@@ -296,6 +336,9 @@ func (b *batch) read(ctx context.Context, tx *sql.Tx, l *Log, turn *Turn) error 
 	if b.end == turn.sent || b.decided && b.end != b.to {
 		return t.tampered(nil, "the record seq %d is gone", b.end)
 	}
+	if b.root, err = t.rootAt(ctx, tx, b.end); err != nil {
+		return err
+	}
 	head.ToSeq = b.end
 	enc = NewEncoder(&b.body, b.format, l.build, l.now())
 	if err := enc.Begin(head); err != nil {
@@ -307,20 +350,22 @@ func (b *batch) read(ctx context.Context, tx *sql.Tx, l *Log, turn *Turn) error 
 
 // packCheckpoint packs the newest checkpoint of a tree, whatever came before it.
 func (o *Outbox) packCheckpoint(ctx context.Context, turn *Turn) (*Parcel, error) {
-	t, err := readTree(ctx, o.log.db.Reader(), turn.OrganizationID)
-	if err != nil {
-		return nil, err
-	}
-	c, err := t.checkpoint(o.log.verifier)
-	if err != nil {
-		return nil, err
-	}
-	if c.size <= turn.sent {
-		return nil, t.tampered(nil, "it has %d records, and a checkpoint of %d was sent", c.size, turn.sent)
-	}
-	return &Parcel{
-		Turn: turn, ID: messageID(t.note.String), ContentType: mediaNote, Body: []byte(t.note.String), Events: c.size - turn.sent, end: c.size,
-	}, nil
+	var p *Parcel
+	err := o.log.snapshot(ctx, func(tx *sql.Tx) error {
+		t, err := readTree(ctx, tx, turn.OrganizationID)
+		if err != nil {
+			return err
+		}
+		c, err := t.checkpoint(o.log.verifier)
+		if err != nil {
+			return err
+		}
+		p = &Parcel{
+			Turn: turn, ID: messageID(t.note.String), ContentType: mediaNote, Body: []byte(t.note.String), Events: c.size - turn.sent, end: c.size, root: c.root.String(),
+		}
+		return turn.continues(ctx, tx, t)
+	})
+	return p, err
 }
 
 // Delivered records that a parcel was accepted, whoever had it accepted first.
@@ -330,11 +375,11 @@ func (o *Outbox) Delivered(ctx context.Context, p *Parcel) error {
 	if len(p.Body) == 0 {
 		at = 0
 	}
-	const advance = `INSERT INTO audit_streams (stream, tree, sent, pending, failures, next_at, problem, delivered_at) VALUES (?, ?, ?, 0, 0, ?, '', ?)
-		ON CONFLICT (stream, tree) DO UPDATE SET sent = excluded.sent, pending = 0, failures = 0, next_at = excluded.next_at, problem = '',
+	const advance = `INSERT INTO audit_streams (stream, tree, sent, sent_root, pending, failures, next_at, problem, delivered_at) VALUES (?, ?, ?, ?, 0, 0, ?, '', ?)
+		ON CONFLICT (stream, tree) DO UPDATE SET sent = excluded.sent, sent_root = excluded.sent_root, pending = 0, failures = 0, next_at = excluded.next_at, problem = '',
 			delivered_at = CASE WHEN excluded.delivered_at > 0 THEN excluded.delivered_at ELSE audit_streams.delivered_at END
 		WHERE audit_streams.sent = ? AND audit_streams.pending = ?`
-	if _, err := o.exec(ctx, advance, o.stream, p.tree, p.end, now, at, p.sent, p.pending); err != nil {
+	if _, err := o.exec(ctx, advance, o.stream, p.tree, p.end, p.root, now, at, p.sent, p.pending); err != nil {
 		return fmt.Errorf("record what the %s got: %w", o.stream, err)
 	}
 	return nil
@@ -343,7 +388,7 @@ func (o *Outbox) Delivered(ctx context.Context, p *Parcel) error {
 // Failed records why nothing of a tree was accepted, in words for people, and
 // when to try again, which is within an hour.
 func (o *Outbox) Failed(ctx context.Context, t *Turn, problem string, next time.Time) error {
-	const fail = `INSERT INTO audit_streams (stream, tree, sent, pending, failures, next_at, problem, delivered_at) VALUES (?, ?, ?, ?, ?, ?, ?, 0)
+	const fail = `INSERT INTO audit_streams (stream, tree, sent, sent_root, pending, failures, next_at, problem, delivered_at) VALUES (?, ?, ?, '', ?, ?, ?, ?, 0)
 		ON CONFLICT (stream, tree) DO UPDATE SET failures = excluded.failures, next_at = excluded.next_at, problem = excluded.problem
 		WHERE audit_streams.sent = excluded.sent AND audit_streams.pending = excluded.pending`
 	if _, err := o.exec(ctx, fail, o.stream, t.tree, t.sent, t.pending, t.Failures+1, min(next.UnixMilli(), o.Now().Add(longestWait).UnixMilli()), problem); err != nil {
@@ -371,10 +416,11 @@ func (o *Outbox) Lag(ctx context.Context, organizationID string) (StreamLag, err
 	}
 	lag := StreamLag{Configured: true}
 	var tree, size, sent, next, delivered int64
-	const q = `SELECT t.tree, t.size, COALESCE(s.sent, 0), COALESCE(s.next_at, 0), COALESCE(s.problem, ''), COALESCE(s.delivered_at, 0)
+	var same bool // as what was sent, as far as both go
+	const q = `SELECT t.tree, t.size, COALESCE(s.sent, 0), t.size <> COALESCE(s.sent, 0) OR t.size = 0 OR t.root = s.sent_root, COALESCE(s.next_at, 0), COALESCE(s.problem, ''), COALESCE(s.delivered_at, 0)
 		FROM audit_trees t LEFT JOIN audit_streams s ON s.stream = ? AND s.tree = t.tree WHERE t.organization_id = ?`
 	reader := o.log.db.Reader()
-	err := reader.QueryRowContext(ctx, q, o.stream, organizationID).Scan(&tree, &size, &sent, &next, &lag.Problem, &delivered)
+	err := reader.QueryRowContext(ctx, q, o.stream, organizationID).Scan(&tree, &size, &sent, &same, &next, &lag.Problem, &delivered)
 	if errors.Is(err, sql.ErrNoRows) {
 		return lag, nil
 	}
@@ -385,10 +431,15 @@ func (o *Outbox) Lag(ctx context.Context, organizationID string) (StreamLag, err
 	if delivered > 0 {
 		lag.LastDelivery = time.UnixMilli(delivered).UTC()
 	}
-	if sent > size {
+	switch {
+	case sent > size:
 		lag.Problem = fmt.Sprintf("The log has %d records, and %d were sent: it is shorter than it was.", size, sent)
+	case !same:
+		lag.Problem = "The log's records are others than those that were sent."
+	case sent == size:
+		lag.Problem = "" // there was one, and it is over
 	}
-	if lag.Problem != "" && lag.Waiting > 0 {
+	if lag.Problem != "" && next > 0 {
 		lag.NextTry = time.UnixMilli(next).UTC()
 	}
 	if lag.Waiting == 0 {
@@ -410,7 +461,7 @@ func (o *Outbox) Lag(ctx context.Context, organizationID string) (StreamLag, err
 type Backlog struct {
 	Waiting      int64         // records that were not accepted yet
 	Age          time.Duration // since the oldest of them was recorded; 0: nothing waits
-	Trees        int64         // of which something waits
+	Trees        int64         // of which something waits, or that are not what was sent of them
 	Failing      int64         // of these, trees whose last delivery failed
 	LastDelivery time.Time     // zero: never
 }
@@ -420,7 +471,7 @@ func (o *Outbox) Backlog(ctx context.Context) (Backlog, error) {
 	var b Backlog
 	var oldest, delivered int64
 	// The first that waits stands for its tree: of one that was purged the time is 0, and is not known.
-	const q = `SELECT COALESCE(sum(t.size - COALESCE(s.sent, 0)), 0), count(*), COALESCE(sum(CASE WHEN s.failures > 0 THEN 1 ELSE 0 END), 0),
+	const q = `SELECT COALESCE(sum(CASE WHEN t.size > COALESCE(s.sent, 0) THEN t.size - COALESCE(s.sent, 0) ELSE 0 END), 0), count(*), COALESCE(sum(CASE WHEN s.failures > 0 THEN 1 ELSE 0 END), 0),
 		COALESCE(min((SELECT e.time FROM audit_events e WHERE e.tree = t.tree AND e.seq = COALESCE(s.sent, 0) AND e.time > 0)), 0)` + waiting
 	reader := o.log.db.Reader()
 	if err := reader.QueryRowContext(ctx, q, o.stream).Scan(&b.Waiting, &b.Trees, &b.Failing, &oldest); err != nil {

@@ -262,9 +262,100 @@ func TestSinkSendsNothingThatDoesNotVerify(t *testing.T) {
 				t.Errorf("%s: %v, want ErrTampered about seq 1", sql, err)
 			}
 		}
-		s.tamper(t, `UPDATE audit_streams SET sent = 0`, `INSERT INTO audit_streams VALUES ('sink', 2, 7, 0, 0, 0, '', 0)`)
-		if lag, err := o.Lag(t.Context(), acme); err != nil || !strings.Contains(lag.Problem, "shorter") {
-			t.Errorf("Lag of a log that was cut: %+v, %v", lag, err)
+	})
+}
+
+// Of a log that was put back alone, while how far it was sent was not, the
+// receiver has other records than those that come in their place.
+func TestOutboxOfALogThatWasPutBack(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(l *audit.Log) *audit.Outbox{
+		"sink":    func(l *audit.Log) *audit.Outbox { return audit.NewSink(l, "one", audit.FormatNDJSON) },
+		"witness": func(l *audit.Log) *audit.Outbox { return audit.NewWitness(l, "one") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			eachKind(t, func(t *testing.T, place maker) { logPutBack(t, place, open) })
+		})
+	}
+}
+
+func logPutBack(t *testing.T, place maker, open func(l *audit.Log) *audit.Outbox) {
+	t.Helper()
+	s := newStoreAt(t, place(t))
+	for n := range 3 {
+		s.record(t, deletion(acme, n))
+	}
+	putBack := s.backup(t)
+	for n := range 2 {
+		s.record(t, deletion(acme, 3+n))
+	}
+	o := open(s.log)
+	sent := pack(t, o)
+	deliver(t, o, sent)
+	if turn(t, o) != nil {
+		t.Error("what was accepted is due")
+	}
+	putBack()
+	s.open(t)
+	o = open(s.log)
+	deliver(t, o, sent)
+	refused := func(what string, waiting int64) {
+		t.Helper()
+		next := turn(t, o)
+		if next == nil {
+			t.Fatalf("with %s nothing is due", what)
+		}
+		_, err := o.Pack(t.Context(), next)
+		if !errors.Is(err, audit.ErrTampered) || !strings.Contains(err.Error(), what) {
+			t.Errorf("Pack: %v, want %q", err, what)
+		}
+		lag, err := o.Lag(t.Context(), acme)
+		if err != nil || waiting == 0 && !strings.Contains(lag.Problem, what) || lag.Waiting != waiting {
+			t.Errorf("Lag: %+v, %v, want %q", lag, err, what)
+		}
+		if err := o.Failed(t.Context(), next, "It is not the same: "+what+".", o.Now()); err != nil {
+			t.Fatal(err)
+		}
+		lag, err = o.Lag(t.Context(), acme)
+		if err != nil || !strings.Contains(lag.Problem, what) || lag.NextTry.IsZero() {
+			t.Errorf("Lag after the failure: %+v, %v, want %q", lag, err, what)
+		}
+		backlog, err := o.Backlog(t.Context())
+		if err != nil || backlog.Failing != 1 || backlog.Waiting != waiting+3 { // and what the system's tree has
+			t.Errorf("Backlog: %+v, %v", backlog, err)
+		}
+	}
+	refused("shorter than it was", 0)
+	s.record(t, deletion(acme, 5))
+	s.record(t, deletion(acme, 6))
+	refused("others than those that were sent", 0)
+	s.record(t, deletion(acme, 7))
+	refused("others than those that were sent", 1)
+	s.tamper(t, `DELETE FROM audit_streams WHERE tree = 2`)
+	if p := pack(t, o); p.Events != 6 || p.ID == sent.ID {
+		t.Errorf("from its beginning again: %d records under %s", p.Events, p.ID)
+	}
+}
+
+// A log that is what was sent of it goes on, however it was packed.
+func TestOutboxGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, s *store) {
+		sink, witness := audit.NewSink(s.log, "one", audit.FormatNDJSON), audit.NewWitness(s.log, "one")
+		for n := range 9 {
+			s.record(t, deletion(acme, n))
+			deliver(t, sink, pack(t, sink))
+			if n%3 == 2 {
+				deliver(t, witness, pack(t, witness))
+			}
+		}
+		s.record(t, deletion(acme, 9))
+		s.tamper(t, `UPDATE audit_streams SET sent_root = '' WHERE tree = 2`)
+		for _, o := range []*audit.Outbox{sink, witness} {
+			if _, err := o.Pack(t.Context(), turn(t, o)); !errors.Is(err, audit.ErrTampered) {
+				t.Errorf("without the root of what was sent: %v, want ErrTampered", err)
+			}
 		}
 	})
 }

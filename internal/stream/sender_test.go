@@ -531,7 +531,7 @@ func TestSenderWhateverTheStoreSaysOfFailures(t *testing.T) {
 				}
 				return m.organizationID == acme
 			})
-			s.Exec(t, fmt.Sprintf(`INSERT INTO audit_streams (stream, tree, sent, pending, failures, next_at, problem, delivered_at) VALUES ('sink', 2, 0, 0, %d, 0, '', 0)`, failures))
+			s.Exec(t, fmt.Sprintf(`INSERT INTO audit_streams (stream, tree, sent, sent_root, pending, failures, next_at, problem, delivered_at) VALUES ('sink', 2, 0, '', 0, %d, 0, '', 0)`, failures))
 			o := s.sink()
 			pass(t, s.sender(t, o, r.URL))
 			lag := s.lag(t, o)

@@ -5,6 +5,7 @@ CREATE TABLE audit_streams (
   stream       text COLLATE "C" NOT NULL, -- sink: events, witness: checkpoints
   tree         bigint NOT NULL,
   sent         bigint NOT NULL, -- records of the tree, from its beginning, that were accepted
+  sent_root    text COLLATE "C" NOT NULL, -- of the tree of these records; '': none were sent
   pending      bigint NOT NULL, -- records that are accepted once the batch under way is; 0: there is none
   failures     bigint NOT NULL, -- since the last acceptance
   next_at      bigint NOT NULL, -- unix ms: nothing is sent of the tree before

@@ -5,6 +5,7 @@ CREATE TABLE audit_streams (
   stream       TEXT    NOT NULL, -- sink: events, witness: checkpoints
   tree         INTEGER NOT NULL,
   sent         INTEGER NOT NULL, -- records of the tree, from its beginning, that were accepted
+  sent_root    TEXT    NOT NULL, -- of the tree of these records; '': none were sent
   pending      INTEGER NOT NULL, -- records that are accepted once the batch under way is; 0: there is none
   failures     INTEGER NOT NULL, -- since the last acceptance
   next_at      INTEGER NOT NULL, -- unix ms: nothing is sent of the tree before
