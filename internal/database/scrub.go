@@ -5,19 +5,6 @@ import (
 	"fmt"
 )
 
-// OverwriteDeleted has what Write deletes from now on overwritten where it
-// lay, as far as the store can: PostgreSQL does so when it vacuums.
-func (db *DB) OverwriteDeleted(ctx context.Context) error {
-	if _, ok := db.dialect.(sqliteDialect); !ok || db.writer == nil {
-		return nil
-	}
-	// The pool has one connection, which lives as long as the pool.
-	if _, err := db.writer.ExecContext(ctx, `PRAGMA secure_delete = ON`); err != nil {
-		return fmt.Errorf("overwrite what is deleted: %w", err)
-	}
-	return nil
-}
-
 // EmptyLog removes what was deleted from the write-ahead log of an SQLite
 // store, unless somebody is just reading it: then a later call, or the end of
 // the last process on the store, does.

@@ -22,7 +22,9 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		return nil, fmt.Errorf("create store: %w", err)
 	}
 	db := newSQLite(path)
-	pragmas := []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}
+	// Deleted is overwritten always, not just while somebody is erased: rows of the index are deleted all the time, and
+	// what is in their pages then would never be found again.
+	pragmas := []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "secure_delete(ON)"}
 	var err error
 	if db.writer, err = openPool(path, url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_pragma": pragmas}, 1); err != nil {
 		return nil, err

@@ -78,7 +78,7 @@ func TestSettingsOfTheConnections(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "console.db"))
 	pragmas := map[string][2]int{ // of the writer and of readers
-		"synchronous": {2, 2}, "foreign_keys": {1, 0}, "busy_timeout": {10000, 10000}, "query_only": {0, 1},
+		"synchronous": {2, 2}, "foreign_keys": {1, 0}, "busy_timeout": {10000, 10000}, "query_only": {0, 1}, "secure_delete": {1, 0},
 	}
 	for pragma, want := range pragmas {
 		var writer, reader int

@@ -23,9 +23,6 @@ type Erased struct {
 // their name and email from the organization's operations. Two transactions,
 // one for each tree: after an error it can be done again.
 func Erase(ctx context.Context, db *database.DB, log *audit.Log, organizationID string, e audit.Erasure) (Erased, error) {
-	if err := db.OverwriteDeleted(ctx); err != nil {
-		return Erased{}, err
-	}
 	var done Erased
 	err := db.Write(ctx, func(tx *sql.Tx) (err error) {
 		done = Erased{}

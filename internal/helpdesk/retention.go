@@ -41,9 +41,6 @@ func (d *Desk) Retain(ctx context.Context, days int) {
 // Purge purges the audit (see audit.Log.Purge), and then forgets the
 // operations of which it has nothing left.
 func (d *Desk) Purge(ctx context.Context, days int) (records int64, operations int, err error) {
-	if err := d.db.OverwriteDeleted(ctx); err != nil {
-		return 0, 0, err
-	}
 	if records, err = d.audit.Purge(ctx, days); err != nil {
 		return records, 0, err
 	}
