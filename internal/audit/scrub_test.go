@@ -59,4 +59,3 @@ func (s *store) left(tb testing.TB, word string) (n int) {
 	}
 	return n
 }
-

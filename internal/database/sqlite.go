@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -166,6 +167,28 @@ func (sqliteDialect) Now() time.Time { return time.Now() }
 func (sqliteDialect) beforeWrite(context.Context, *sql.Tx) error { return nil }
 
 func (sqliteDialect) Damage(ctx context.Context, tx *sql.Tx) (string, error) {
+	names, err := createdTables()
+	if err != nil {
+		return "", err
+	}
+	tables := make([]any, len(names))
+	for i, name := range names {
+		tables[i] = name
+	}
+	// Each of these may show one thing to whoever verifies, as by the name of the file, and another to the console. A
+	// virtual table has no page of its own.
+	const replaced = `SELECT type, tbl_name FROM sqlite_schema WHERE (type IN ('view', 'trigger') OR type = 'table' AND COALESCE(rootpage, 0) = 0)
+		AND tbl_name COLLATE NOCASE IN (?`
+	var kind, name string
+	err = tx.QueryRowContext(ctx, replaced+strings.Repeat(`, ?`, len(tables)-1)+`) ORDER BY type DESC, tbl_name LIMIT 1`, tables...).Scan(&kind, &name)
+	switch {
+	case err == nil && kind == "trigger":
+		return "a trigger changes what is written to the table " + name, nil
+	case err == nil:
+		return name + " is not a table any more", nil
+	case !errors.Is(err, sql.ErrNoRows):
+		return "", fmt.Errorf("look at tables: %w", err)
+	}
 	var found string
 	if err := tx.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&found); err != nil {
 		return "", fmt.Errorf("check integrity: %w", err)

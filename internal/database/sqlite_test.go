@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"orgconsole/internal/database"
+	"orgconsole/internal/database/databasetest"
 )
 
 func storeURL(path string) string { return (&url.URL{Scheme: "sqlite", Path: path}).String() }
@@ -101,6 +102,52 @@ func TestSettingsOfTheConnections(t *testing.T) {
 	}
 	if err := db.Ping(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestDamageOfSQLite(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		sql  []string
+		want string
+	}{
+		"a view of something else": {[]string{`CREATE VIEW report AS SELECT count(*) FROM audit_events`}, ""},
+		"a view in place of a table": {
+			[]string{`ALTER TABLE audit_events RENAME TO hidden`, `CREATE VIEW audit_events AS SELECT * FROM hidden
+				WHERE seq <> 1 OR NOT EXISTS (SELECT 1 FROM pragma_database_list WHERE file LIKE '%console.db')`},
+			"audit_events is not a table any more",
+		},
+		"one that is written to, in other letters": {
+			[]string{
+				`ALTER TABLE audit_texts RENAME TO hidden`, `CREATE VIEW Audit_Texts AS SELECT * FROM hidden`,
+				`CREATE TRIGGER t INSTEAD OF DELETE ON audit_texts BEGIN DELETE FROM hidden WHERE seq = old.seq; END`,
+			},
+			"Audit_Texts is not a table any more",
+		},
+		"a trigger": {
+			[]string{`CREATE TRIGGER t AFTER INSERT ON audit_checkpoints BEGIN DELETE FROM ended_sessions; END`},
+			"a trigger changes what is written to the table audit_checkpoints",
+		},
+		"a virtual table": {
+			[]string{`DROP TABLE audit_terms`, `CREATE VIRTUAL TABLE audit_terms USING fts5 (tree, level, segment, first, block)`},
+			"audit_terms is not a table any more",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := databasetest.SQLite(t)
+			s.Open(t).Close()
+			s.Exec(t, c.sql...)
+			db := s.OpenReadOnly(t)
+			tx, err := db.Reader().BeginTx(t.Context(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer tx.Rollback()
+			if found, err := db.Damage(t.Context(), tx); err != nil || found != c.want {
+				t.Errorf("Damage: %q, %v; want %q", found, err, c.want)
+			}
+		})
 	}
 }
 
