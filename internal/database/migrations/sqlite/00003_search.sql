@@ -18,5 +18,3 @@ CREATE TABLE audit_terms (
   block   BLOB    NOT NULL,     -- terms in order, each with the places it is at
   PRIMARY KEY (tree, level, segment, first)
 ) STRICT;
--- Who reviewed the log last, and up to where. Queries have to repeat the condition.
-CREATE INDEX audit_events_reviews ON audit_events (tree, actor_id, seq) WHERE action = 'audit.review' AND target_id >= '0-' AND target_id < '0.';
