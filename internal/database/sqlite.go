@@ -54,7 +54,12 @@ func newSQLite(path string) *DB {
 	return &DB{dialect: sqliteDialect{}, name: (&url.URL{Scheme: "sqlite", Path: path}).String(), hooks: map[*sql.Tx][]func(){}}
 }
 
-func readers() int { return max(4, runtime.NumCPU()) }
+// heldReaders are connections that may be held for minutes at once: by two verifications and two exports from the pages, by
+// the sink and the witness, and by the search index.
+const heldReaders = 7
+
+// readers leaves at least four for the pages, whatever the others are at, or nobody could sign in meanwhile.
+func readers() int { return heldReaders + max(4, runtime.NumCPU()) }
 
 func openPool(path string, query url.Values, size int) (*sql.DB, error) {
 	// As a URI, so that a path with ? or % in it is not cut.

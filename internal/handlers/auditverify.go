@@ -24,6 +24,9 @@ const (
 	verifyTime = 15 * time.Minute
 	// maxVerifications run at once: each holds a state of the store, and a processor.
 	maxVerifications = 2
+	// verifyPause is how long a result is shown instead of verifying again: whoever may read the audit could otherwise
+	// keep a processor and a connection to the store busy for ever.
+	verifyPause = time.Minute
 	// maxVerified is of how many organizations the last result is kept.
 	maxVerified = 1000
 	// verifyRefresh is how often a page without script looks again.
@@ -76,11 +79,12 @@ func (all *verifications) of(organizationID string) *verification {
 }
 
 // begin returns a new verification, or nil when one of the organization is
-// under way, which is as good. It is busy when too many others are.
+// under way, or was over just now, which is as good. It is busy when too many
+// others are under way.
 func (all *verifications) begin(organizationID string, now time.Time, by templates.Party) (v *verification, busy bool) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	if v := all.last[organizationID]; v != nil && !v.over() {
+	if v := all.last[organizationID]; v != nil && (!v.over() || v.fresh(now)) {
 		return nil, false
 	}
 	if all.running >= maxVerifications {
@@ -116,8 +120,14 @@ func (v *verification) over() bool {
 	}
 }
 
+// fresh reports whether a verification that is over is not to be done again yet.
+func (v *verification) fresh(now time.Time) bool {
+	age := now.Sub(v.found.at)
+	return age >= 0 && age < verifyPause
+}
+
 // verifyAudit is POST /audit/verify: it begins to verify the organization's
-// log, or joins the verification that is under way. It goes on when the page is left.
+// log, or joins the verification that is under way or just over. It goes on when the page is left.
 func (s *Server) verifyAudit(c echo.Context) error {
 	ctx, a := c.Request().Context(), s.actor(c)
 	ev := audit.Event{
@@ -210,6 +220,9 @@ func (s *Server) showVerification(c echo.Context) error {
 		}
 	default:
 		verificationView(&v, last)
+		if last.fresh(s.now()) {
+			v.Again = fmt.Sprintf("The log can be verified again from %s. Until then this result is shown.", utc(last.found.at.Add(verifyPause)))
+		}
 	}
 	if _, err := s.addProof(ctx, a, &v.Page); err != nil && !errors.Is(err, audit.ErrTampered) {
 		return err // a checkpoint that cannot be read is what this page is about

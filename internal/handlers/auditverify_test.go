@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"orgconsole/internal/audit"
 	"orgconsole/internal/handlers"
@@ -117,6 +118,7 @@ func TestVerifyNowOnceAtATime(t *testing.T) {
 	}
 
 	// A console that is told to stop says so, and nothing about the records.
+	s.clock.add(time.Minute)
 	b.post("/audit/verify", nil).wantLocation("/audit/verification")
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
@@ -126,12 +128,61 @@ func TestVerifyNowOnceAtATime(t *testing.T) {
 		t.Errorf("stopped: %q", page.alert())
 	}
 	for n := range 3 { // each gives its place back
+		s.clock.add(time.Minute)
 		b.post("/audit/verify", nil).wantLocation("/audit/verification")
 		begun[2+n](stopped)
 	}
 	events := s.events(s.someone("ada@acme.example").OrganizationID, audit.ActionVerify)
 	if len(events) != 5 || events[0].Outcome != audit.OutcomeCancelled || events[0].Detail != "stopped" {
 		t.Errorf("recorded as %+v", events)
+	}
+}
+
+// Whoever asks again and again is shown the result, and keeps nothing busy.
+func TestVerifyNowPauses(t *testing.T) {
+	t.Parallel()
+	begun := 0
+	s := newSite(t, func(o *siteOptions) {
+		o.edit = func(d *handlers.Deps) {
+			d.Background = func(run func(context.Context)) {
+				begun++
+				run(t.Context())
+			}
+		}
+	})
+	b, second := s.signIn("audrey@acme.example"), s.signIn("ada@acme.example")
+	if strings.Contains(b.get("/audit/verification").text("main"), "again") {
+		t.Error("before the first one it can be done again")
+	}
+	again := "The log can be verified again from " + s.clock.Now().Add(time.Minute).UTC().Format("2006-01-02 15:04:05")
+	for _, one := range []*browser{b, b, second} {
+		one.post("/audit/verify", nil).wantLocation("/audit/verification")
+		page := one.verification()
+		if !strings.Contains(page.status(), "Intact") || !strings.Contains(page.text("main"), again) {
+			t.Errorf("it says %q, want %q", page.text("main"), again)
+		}
+	}
+	s.clock.add(time.Minute - time.Second)
+	b.post("/audit/verify", nil).wantLocation("/audit/verification")
+	if begun != 1 {
+		t.Errorf("%d verifications within a minute", begun)
+	}
+	s.clock.add(time.Second)
+	if strings.Contains(b.verification().text("main"), again) {
+		t.Error("a minute later it says the same")
+	}
+	b.post("/audit/verify", nil).wantLocation("/audit/verification")
+	if begun != 2 {
+		t.Errorf("%d verifications after a minute, want 2", begun)
+	}
+}
+
+// Whatever is verified, exported, indexed and sent out, there are connections left for the pages.
+func TestSlowPagesLeaveReaders(t *testing.T) {
+	t.Parallel()
+	const others = 3 // the sink, the witness and the index
+	if most := newSite(t).db.Reader().Stats().MaxOpenConnections; most < handlers.HeldReaders+others+4 {
+		t.Errorf("%d connections, of which %d may be held", most, handlers.HeldReaders+others)
 	}
 }
 

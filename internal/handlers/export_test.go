@@ -33,6 +33,9 @@ func (s *Server) Cookie(token, memberID, organizationID string, issued, seen tim
 // Handler is what New returns.
 func (s *Server) Handler() (http.Handler, error) { return s.handler() }
 
+// HeldReaders is how many connections to the store the slow pages may hold at once.
+const HeldReaders = maxExports + maxVerifications
+
 // OccupyVerification lets a verification of another organization be under way for ever.
 func (s *Server) OccupyVerification(organizationID string) {
 	s.verified.begin(organizationID, s.now(), templates.Party{})

@@ -14,4 +14,5 @@ type Verification struct {
 	Checkpoint string
 	EventURL   string // the event that says so
 	Unrecorded string // why there is none
+	Again      string // when it can be done again, if not now
 }
