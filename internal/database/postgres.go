@@ -25,7 +25,7 @@ import (
 const (
 	// A process holds no more connections than these two, and what it migrates with at its start.
 	maxWriters = 6
-	maxReaders = 10
+	maxReaders = heldReaders + 5
 
 	connectTimeout   = 10 * time.Second
 	statementTimeout = time.Minute
