@@ -86,13 +86,17 @@ func BenchmarkList(b *testing.B) {
 
 // BenchmarkVerify reports events a second.
 func BenchmarkVerify(b *testing.B) {
-	benchEach(b, func(b *testing.B, s *store) {
-		s.fill(b, many)
+	benchScaled(b, func(b *testing.B, s *store, events int) {
 		for b.Loop() {
 			s.verify(b)
 		}
-		b.ReportMetric(float64(many)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+		perSecond(b, events)
 	})
+}
+
+func perSecond(b *testing.B, events int) {
+	b.Helper()
+	b.ReportMetric(float64(events)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
 // BenchmarkExport writes every event of a log in each format; BenchmarkSelect reads the same rows and writes their

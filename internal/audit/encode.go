@@ -64,8 +64,18 @@ func (ev *Event) subjectText(s subject) *string {
 
 // fits reports whether a salt and a text have the hash that stands in the bytes. A salt has one spelling.
 func fits(hash, salt, text string) bool {
-	raw, err := hex.DecodeString(salt)
-	return err == nil && hash != "" && salted(raw, text) == hash && !strings.ContainsFunc(salt, notHex)
+	if hash == "" || text == "" || len(salt)%2 != 0 || !isHex(salt) {
+		return false
+	}
+	// On the stack, if it is not longer than usual: there are four for each event that is read.
+	b := make([]byte, 0, 256)
+	for i := 0; i < len(salt); i += 2 {
+		b = append(b, hexDigits[salt[i]]<<4|hexDigits[salt[i+1]])
+	}
+	sum := sha256.Sum256(append(b, text...))
+	var spelled [2 * sha256.Size]byte
+	hex.Encode(spelled[:], sum[:])
+	return string(spelled[:]) == hash
 }
 
 // record is an event as its bytes have it: with hashes where the event has personal text.
@@ -155,16 +165,24 @@ func appendString(b []byte, s string) []byte {
 func parse(b []byte) (*record, error) { return parseText(string(b)) }
 
 func parseText(b string) (*record, error) {
-	if !utf8.ValidString(b) {
-		return nil, errors.New("the bytes are not UTF-8")
-	}
-	p := parser{rest: b}
 	r := new(record)
+	if err := r.parse(b); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// parse reads the bytes into a record that is empty, but for the room that its event has for factors.
+func (r *record) parse(b string) error {
+	p := parser{rest: b, plain: plain(b)}
+	if !p.plain && !utf8.ValidString(b) {
+		return errors.New("the bytes are not UTF-8")
+	}
 	ev := &r.event
 	p.expect(`{"schema":`)
 	ev.Schema = int(p.number())
 	if p.err == nil && ev.Schema != schema {
-		return nil, fmt.Errorf("the bytes have schema %d, this program knows %d", ev.Schema, schema)
+		return fmt.Errorf("the bytes have schema %d, this program knows %d", ev.Schema, schema)
 	}
 	p.expect(`,"seq":`)
 	ev.Seq = p.number()
@@ -209,15 +227,34 @@ func parseText(b string) (*record, error) {
 		p.fail("something after the end")
 	}
 	if p.err != nil {
-		return nil, fmt.Errorf("the bytes are not an event: %w at byte %d", p.err, len(b)-len(p.rest))
+		return fmt.Errorf("the bytes are not an event: %w at byte %d", p.err, len(b)-len(p.rest))
 	}
-	return r, nil
+	return nil
+}
+
+// plain reports whether a text has nothing but the letters, digits and signs of ASCII.
+func plain(s string) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; len(s) >= 8; s = s[8:] {
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		// A byte has its top bit where it is no ASCII, where it is less than a space, and where it is 0x7f.
+		if (w|(w-ones*' ')|(w+ones))&tops != 0 {
+			return false
+		}
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // parser keeps its first error and then does nothing.
 type parser struct {
-	rest string
-	err  error
+	rest  string
+	plain bool // see plain
+	err   error
 }
 
 func (p *parser) fail(problem string) {
@@ -267,37 +304,53 @@ func (p *parser) bool() bool {
 
 func (p *parser) field(before string) string {
 	p.expect(before)
-	p.expect(`"`)
 	if p.err != nil {
 		return ""
 	}
-	escaped, plain := false, true
+	if p.rest == "" || p.rest[0] != '"' {
+		p.fail(`expected "`)
+		return ""
+	}
+	p.rest = p.rest[1:]
+	end := strings.IndexByte(p.rest, '"')
+	if end < 0 {
+		p.fail("a string without end")
+		return ""
+	}
+	s, escaped := p.rest[:end], false
+	if strings.IndexByte(s, '\\') >= 0 {
+		if end = p.escapedEnd(); end < 0 {
+			return ""
+		}
+		s, escaped = p.rest[:end], true
+	}
+	if !p.plain && strings.ContainsFunc(s, forbidden) {
+		p.fail("a control character")
+		return ""
+	}
+	p.rest = p.rest[end+1:]
+	if escaped {
+		s = unescape.Replace(s)
+	}
+	return s
+}
+
+// escapedEnd is where a string ends that has escapes.
+func (p *parser) escapedEnd() int {
 	for i := 0; i < len(p.rest); i++ {
-		switch c := p.rest[i]; {
-		case c == '"':
-			s := p.rest[:i]
-			if escaped {
-				s = unescape.Replace(s)
-			}
-			if !plain && strings.ContainsFunc(s, forbidden) {
-				p.fail("a control character")
-				return ""
-			}
-			p.rest = p.rest[i+1:]
-			return s
-		case c == '\\':
-			escaped = true
+		switch p.rest[i] {
+		case '"':
+			return i
+		case '\\':
 			i++
 			if i == len(p.rest) || (p.rest[i] != '"' && p.rest[i] != '\\') {
 				p.fail("an escape that is not used")
-				return ""
+				return -1
 			}
-		case c < ' ' || c >= 0x7f:
-			plain = false
 		}
 	}
 	p.fail("a string without end")
-	return ""
+	return -1
 }
 
 func (p *parser) time(before string) time.Time {
@@ -305,11 +358,35 @@ func (p *parser) time(before string) time.Time {
 	if p.err != nil {
 		return time.Time{}
 	}
-	t, err := time.Parse(timeLayout, s)
-	if err != nil || t.Format(timeLayout) != s {
+	t, ok := parseTime(s)
+	if !ok {
 		p.fail("expected a time")
 	}
 	return t
+}
+
+// parseTime reads what a time formatted by timeLayout is, and nothing else.
+func parseTime(s string) (time.Time, bool) {
+	if len(s) != len(timeLayout) {
+		return time.Time{}, false
+	}
+	number := func(from, to int) (n int) {
+		for i := from; i < to; i++ {
+			if s[i] < '0' || s[i] > '9' {
+				return -1
+			}
+			n = n*10 + int(s[i]-'0')
+		}
+		return n
+	}
+	year, month, day := number(0, 4), number(5, 7), number(8, 10)
+	hour, minute, second, ms := number(11, 13), number(14, 16), number(17, 19), number(20, 23)
+	if s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[19] != '.' || s[23] != 'Z' ||
+		year < 0 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 || ms < 0 {
+		return time.Time{}, false
+	}
+	t := time.Date(year, time.Month(month), day, hour, minute, second, ms*int(time.Millisecond), time.UTC)
+	return t, t.Day() == day // not the 30th of February
 }
 
 func (p *parser) hash(before string) string {
@@ -317,13 +394,30 @@ func (p *parser) hash(before string) string {
 	if p.err != nil || s == "" {
 		return ""
 	}
-	if len(s) != 2*sha256.Size || strings.ContainsFunc(s, notHex) {
+	if len(s) != 2*sha256.Size || !isHex(s) {
 		p.fail("expected a hash")
 	}
 	return s
 }
 
-func notHex(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') }
+// hexDigits has the value of each small hex digit, and 0xff for all else.
+var hexDigits = func() (values [256]byte) { //nolint:gochecknoglobals // a constant
+	for i := range values {
+		values[i] = 0xff
+	}
+	for i, c := range []byte("0123456789abcdef") {
+		values[c] = byte(i)
+	}
+	return values
+}()
+
+func isHex(s string) bool {
+	all := byte(0)
+	for i := range len(s) {
+		all |= hexDigits[s[i]]
+	}
+	return all < 16
+}
 
 // unescape undoes what appendString does. A Replacer is safe for concurrent use.
 var unescape = strings.NewReplacer(`\"`, `"`, `\\`, `\`)

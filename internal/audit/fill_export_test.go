@@ -3,31 +3,41 @@ package audit
 import (
 	"context"
 	"database/sql"
+	"slices"
+	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
 
 // Fill records events of an organization of which nothing was recorded yet, with one checkpoint for all of them: many
-// are there in seconds.
+// are there in seconds. An event that has no time gets the log's.
 func (l *Log) Fill(ctx context.Context, organizationID string, events int, event func(n int) Event) error {
+	const some = 2000
 	return l.db.Write(ctx, func(tx *sql.Tx) error {
 		t, err := l.createOrganizationTree(ctx, tx, organizationID)
 		if err != nil {
 			return err
 		}
 		var e edge
-		for range events {
-			ev := cleaned(event(int(e.size)))
-			ev.OrganizationID, ev.Seq, ev.Time, ev.Build, ev.Schema = organizationID, e.size, l.now().UTC(), l.build, schema
-			if ev.ID, err = newID(ev.Time, l.rand); err != nil {
-				return err
+		for e.size < int64(events) {
+			rows := make([]insertedRow, 0, some)
+			for len(rows) < some && e.size < int64(events) {
+				ev := cleaned(event(int(e.size)))
+				if ev.Time.IsZero() {
+					ev.Time = l.now()
+				}
+				ev.OrganizationID, ev.Seq, ev.Time, ev.Build, ev.Schema = organizationID, e.size, ev.Time.UTC().Truncate(time.Millisecond), l.build, schema
+				if ev.ID, err = newID(ev.Time, l.rand); err != nil {
+					return err
+				}
+				r, err := l.newRow(ev)
+				if err != nil {
+					return err
+				}
+				r.hashes = slices.Clone(e.add(tlog.RecordHash(r.bytes)))
+				rows = append(rows, r)
 			}
-			r, apart, err := l.split(ev)
-			if err != nil {
-				return err
-			}
-			bytes := r.encode()
-			if _, err := l.db.Exec(ctx, tx, inserts(t, r, bytes, apart, e.add(tlog.RecordHash(bytes)))...); err != nil {
+			if _, err := l.db.Exec(ctx, tx, inserts(t, rows)...); err != nil {
 				return err
 			}
 		}

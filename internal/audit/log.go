@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,6 +52,7 @@ type Log struct {
 	cosigner note.Signer // nil but for the change of keys
 
 	wake chan struct{} // that Run has something to do
+	join *joining
 }
 
 // New returns a log that signs with a private key as NewKey makes it. Call Start before anything else.
@@ -73,7 +76,7 @@ func New(db *database.DB, signer string, opts Options) (*Log, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	l := &Log{db: db, signer: s, verifier: verifier, now: opts.Now, rand: opts.Rand, build: opts.Build, logger: logger, public: public, wake: make(chan struct{}, 1)}
+	l := &Log{db: db, signer: s, verifier: verifier, now: opts.Now, rand: opts.Rand, build: opts.Build, logger: logger, public: public, wake: make(chan struct{}, 1), join: newJoining()}
 	for _, key := range opts.OldKeys {
 		old, err := newOldKey(key)
 		if err != nil {
@@ -245,86 +248,123 @@ func missingTree(ctx context.Context, q queryer, system *tree, present func(orig
 // Write runs fn in a transaction of the store, for what Append has to be in one transaction with.
 func (l *Log) Write(ctx context.Context, fn func(tx *sql.Tx) error) error { return l.db.Write(ctx, fn) }
 
-// Record is Append in a transaction of its own.
-func (l *Log) Record(ctx context.Context, ev Event) (Event, error) {
-	var recorded Event
-	err := l.db.Write(ctx, func(tx *sql.Tx) (err error) {
-		recorded, err = l.Append(ctx, tx, ev)
-		return err
-	})
-	if err != nil {
-		return Event{}, err
-	}
-	return recorded, nil
-}
-
 // Append records an event in a transaction of Write, or of database.DB.Write,
 // and returns it as recorded: with its place, id and time, and with text that
 // cannot be recorded replaced or cut. It first checks the tree as Start does.
 // The organization's tree is made by its first event. The event is there once
 // the transaction is committed, and only then is its checkpoint logged.
 func (l *Log) Append(ctx context.Context, tx *sql.Tx, ev Event) (Event, error) {
-	if problem := ev.misfit(); problem != "" {
-		return Event{}, fmt.Errorf("append audit event: %s not in the catalogue: action %q, phase %q, outcome %q", problem, ev.Action, ev.Phase, ev.Outcome)
-	}
-	ev = cleaned(ev)
-	t, err := l.lockedTree(ctx, tx, ev.OrganizationID)
-	if errors.Is(err, sql.ErrNoRows) && ev.OrganizationID != "" {
-		t, err = l.createOrganizationTree(ctx, tx, ev.OrganizationID)
-	}
+	recorded, err := l.AppendAll(ctx, tx, []Event{ev})
 	if err != nil {
-		return Event{}, fmt.Errorf("append audit event: %w", err)
+		return Event{}, err
 	}
-	if ev, err = l.add(ctx, tx, t, ev); err != nil {
-		return Event{}, fmt.Errorf("append audit event: %w", err)
-	}
-	return ev, nil
+	return recorded[0], nil
 }
 
-// add puts an event at the end of a tree.
-func (l *Log) add(ctx context.Context, tx *sql.Tx, t *tree, ev Event) (Event, error) {
+// AppendAll is Append for several events of one organization, in their order
+// and all or none of them: the tree is locked and checked once, and one
+// checkpoint is signed. What it costs in memory grows with their number.
+func (l *Log) AppendAll(ctx context.Context, tx *sql.Tx, events []Event) ([]Event, error) {
+	if len(events) == 0 {
+		return nil, nil
+	}
+	fit := make([]Event, len(events))
+	for i, ev := range events {
+		if err := ev.check(); err != nil {
+			return nil, err
+		}
+		if ev.OrganizationID != events[0].OrganizationID {
+			return nil, errors.New("append audit events: they are of several organizations")
+		}
+		fit[i] = cleaned(ev)
+	}
+	organizationID := fit[0].OrganizationID
+	t, err := l.lockedTree(ctx, tx, organizationID)
+	if errors.Is(err, sql.ErrNoRows) && organizationID != "" {
+		t, err = l.createOrganizationTree(ctx, tx, organizationID)
+	}
+	if err == nil {
+		fit, err = l.add(ctx, tx, t, fit...)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("append audit event: %w", err)
+	}
+	return fit, nil
+}
+
+// check refuses an event that no tree takes.
+func (ev *Event) check() error {
+	if problem := ev.misfit(); problem != "" {
+		return fmt.Errorf("append audit event: %s not in the catalogue: action %q, phase %q, outcome %q", problem, ev.Action, ev.Phase, ev.Outcome)
+	}
+	return nil
+}
+
+// add puts events at the end of a tree.
+func (l *Log) add(ctx context.Context, tx *sql.Tx, t *tree, events ...Event) ([]Event, error) {
 	edge := hashesOf(ctx, tx, t)
 	if !t.fresh {
 		if err := t.check(l.verifier, edge); err != nil {
-			return Event{}, err
+			return nil, err
 		}
 	}
-	now := l.now().UTC().Truncate(time.Millisecond)
-	id, err := newID(now, l.rand)
-	if err != nil {
-		return Event{}, err
+	head := checkpoint{origin: t.origin, size: t.size}
+	rows := make([]insertedRow, len(events))
+	for i := range events {
+		ev := &events[i]
+		now := l.now().UTC().Truncate(time.Millisecond)
+		id, err := newID(now, l.rand)
+		if err != nil {
+			return nil, err
+		}
+		ev.Seq, ev.ID, ev.Time, ev.Build, ev.Schema = head.size, id, now, clean(l.build, maxText), schema
+		if rows[i], err = l.newRow(*ev); err != nil {
+			return nil, err
+		}
+		rows[i].hashes, err = tlog.StoredHashesForRecordHash(head.size, tlog.RecordHash(rows[i].bytes), edge)
+		if err != nil {
+			return nil, fmt.Errorf("hash event: %w", err)
+		}
+		first := tlog.StoredHashIndex(0, head.size)
+		for i, h := range rows[i].hashes {
+			edge.seen[first+int64(i)] = h
+		}
+		head.size++
 	}
-	ev.Seq, ev.ID, ev.Time, ev.Build, ev.Schema = t.size, id, now, clean(l.build, maxText), schema
+	var err error
+	if head.root, err = tlog.TreeHash(head.size, edge); err != nil {
+		return nil, fmt.Errorf("hash tree: %w", err)
+	}
+	err = l.advance(ctx, tx, t, head, inserts(t, rows)...)
+	if database.IsUnique(err) {
+		// Not wrapped: to the caller a key that is taken means one of its own.
+		return nil, &TamperedError{Tree: t.organizationID, Seq: t.size, Problem: "there is a record or a hash beyond the head: " + err.Error()}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return events, nil
+}
+
+// insertedRow is a row of audit_events and one of audit_texts.
+type insertedRow struct {
+	event  Event // without personal texts
+	bytes  []byte
+	apart  sides
+	hashes []tlog.Hash
+}
+
+// newRow is the row of an event, without its hashes.
+func (l *Log) newRow(ev Event) (insertedRow, error) {
 	r, apart, err := l.split(ev)
 	if err != nil {
-		return Event{}, err
+		return insertedRow{}, err
 	}
 	bytes := r.encode()
 	if _, err := parse(bytes); err != nil { // nobody could verify it later
-		return Event{}, fmt.Errorf("encode event: %w", err)
+		return insertedRow{}, fmt.Errorf("encode event: %w", err)
 	}
-	leaf := tlog.RecordHash(bytes)
-	hashes, err := tlog.StoredHashesForRecordHash(t.size, leaf, edge)
-	if err != nil {
-		return Event{}, fmt.Errorf("hash event: %w", err)
-	}
-	first := tlog.StoredHashIndex(0, t.size)
-	for i, h := range hashes {
-		edge.seen[first+int64(i)] = h
-	}
-	head := checkpoint{origin: t.origin, size: t.size + 1}
-	if head.root, err = tlog.TreeHash(head.size, edge); err != nil {
-		return Event{}, fmt.Errorf("hash tree: %w", err)
-	}
-	err = l.advance(ctx, tx, t, head, inserts(t, r, bytes, apart, hashes)...)
-	if database.IsUnique(err) {
-		// Not wrapped: to the caller a key that is taken means one of its own.
-		return Event{}, &TamperedError{Tree: t.organizationID, Seq: t.size, Problem: "there is a record or a hash beyond the head: " + err.Error()}
-	}
-	if err != nil {
-		return Event{}, err
-	}
-	return ev, nil
+	return insertedRow{event: r.event, bytes: bytes, apart: *apart}, nil
 }
 
 // sides are what a row of audit_texts holds, in the order of subjects.
@@ -350,26 +390,38 @@ func (l *Log) split(ev Event) (*record, *sides, error) {
 	return r, apart, nil
 }
 
-// inserts are the statements that store a record.
-func inserts(t *tree, r *record, bytes []byte, apart *sides, hashes []tlog.Hash) []database.Statement {
-	ev := &r.event
-	const event = `INSERT INTO audit_events (tree, seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id, hashes)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	stored := make([]byte, 0, len(hashes)*tlog.HashSize)
-	for _, h := range hashes {
-		stored = append(stored, h[:]...)
-	}
-	statements := []database.Statement{{Query: event, Args: []any{
-		t.number, ev.Seq, ev.ID, string(bytes), ev.Time.UnixMilli(), string(ev.Action), string(ev.Phase),
-		ev.OperationID, string(ev.Outcome), ev.Actor.MemberID, ev.Target.ID, stored,
-	}}}
-	if *apart != (sides{}) {
-		const texts = `INSERT INTO audit_texts (tree, seq, ` + textColumns + `, ` + saltColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-		args := []any{t.number, ev.Seq}
-		for _, s := range append(apart.text[:], apart.salt[:]...) {
-			args = append(args, s)
+// rowsAtOnce bounds the arguments of an INSERT.
+const rowsAtOnce = 50
+
+// inserts are the statements that store records.
+func inserts(t *tree, rows []insertedRow) (statements []database.Statement) {
+	const event = `INSERT INTO audit_events (tree, seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id, hashes) VALUES `
+	const texts = `INSERT INTO audit_texts (tree, seq, ` + textColumns + `, ` + saltColumns + `) VALUES `
+	insert := func(query, marks string, args []any) {
+		if n := len(args) / strings.Count(marks, "?"); n > 0 {
+			statements = append(statements, database.Statement{Query: query + marks + strings.Repeat(`, `+marks, n-1), Args: args})
 		}
-		statements = append(statements, database.Statement{Query: texts, Args: args})
+	}
+	for some := range slices.Chunk(rows, rowsAtOnce) {
+		var events, apart []any
+		for i := range some {
+			r := &some[i]
+			ev := &r.event
+			stored := make([]byte, 0, len(r.hashes)*tlog.HashSize)
+			for _, h := range r.hashes {
+				stored = append(stored, h[:]...)
+			}
+			events = append(events, t.number, ev.Seq, ev.ID, string(r.bytes), ev.Time.UnixMilli(), string(ev.Action), string(ev.Phase),
+				ev.OperationID, string(ev.Outcome), ev.Actor.MemberID, ev.Target.ID, stored)
+			if r.apart != (sides{}) {
+				apart = append(apart, t.number, ev.Seq)
+				for _, values := range [][4]string{r.apart.text, r.apart.salt} {
+					apart = append(apart, values[0], values[1], values[2], values[3])
+				}
+			}
+		}
+		insert(event, `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, events)
+		insert(texts, `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, apart)
 	}
 	return statements
 }

@@ -2,10 +2,11 @@ package audit
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -70,6 +71,10 @@ func (w *termWriter) words(field byte, text string, fn func([]byte)) {
 	if text == "" {
 		return
 	}
+	if plain(text) {
+		w.plainWords(field, text, fn)
+		return
+	}
 	for rest := fold(text); ; {
 		var word string
 		if word, rest = nextWord(rest); word == "" {
@@ -79,8 +84,52 @@ func (w *termWriter) words(field byte, text string, fn func([]byte)) {
 	}
 }
 
+// plainWords is words for a text of ASCII.
+func (w *termWriter) plainWords(field byte, text string, fn func([]byte)) {
+	w.buf = w.buf[:0]
+	for i := range len(text) {
+		if c := plainFolded[text[i]]; c != 0 {
+			w.buf = append(w.buf, c)
+		} else if len(w.buf) > 0 {
+			w.cut(field, fn)
+		}
+	}
+	if len(w.buf) > 0 {
+		w.cut(field, fn)
+	}
+}
+
+// cut makes a term of the word that stands in buf, and empties it.
+func (w *termWriter) cut(field byte, fn func([]byte)) {
+	w.buf = append(w.buf[:min(len(w.buf), maxWord)], 0, field)
+	fn(w.buf)
+	w.buf = w.buf[:0]
+}
+
+// plainFolded has the letters and digits of ASCII, folded, and 0 for all else.
+var plainFolded = func() (folded [256]byte) { //nolint:gochecknoglobals // a constant
+	for c := range folded {
+		if r := rune(c); c < utf8.RuneSelf && wordRune(r) {
+			folded[c] = byte(unicode.ToLower(r))
+		}
+	}
+	return folded
+}()
+
 func (w *termWriter) whole(field byte, id string, fn func([]byte)) {
-	if id != "" {
+	switch {
+	case id == "":
+	case plain(id):
+		w.buf = w.buf[:0]
+		for i := range min(len(id), maxWord) {
+			c := id[i]
+			if 'A' <= c && c <= 'Z' {
+				c += 'a' - 'A'
+			}
+			w.buf = append(w.buf, c)
+		}
+		w.cut(field, fn)
+	default:
 		w.word(field, fold(id), fn)
 	}
 }
@@ -90,7 +139,10 @@ func (w *termWriter) word(field byte, word string, fn func([]byte)) {
 	fn(w.buf)
 }
 
-func quarterTerm(n int64) string { return fmt.Sprintf("%08x", min(max(n, 0), 1<<32-1)) }
+func quarterTerm(n int64) string {
+	digits := strconv.FormatInt(min(max(n, 0), 1<<32-1), 16)
+	return "00000000"[len(digits):] + digits
+}
 
 // termRange is a stretch of terms, the end not included, of which any will do.
 type termRange struct {

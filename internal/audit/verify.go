@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"runtime"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -14,8 +15,12 @@ import (
 	"orgconsole/internal/database"
 )
 
-// chunk is how many events are held in memory at once.
-const chunk = 2000
+const (
+	// chunk is how many events a walk holds in memory at once.
+	chunk = 2000
+	// collectEvery is about how many bytes are read between one collection of garbage and the next.
+	collectEvery = 64 << 20
+)
 
 // VerifyOptions say how to verify.
 type VerifyOptions struct {
@@ -61,7 +66,18 @@ func Verify(ctx context.Context, db *database.DB, publicKey string, opts VerifyO
 		return Report{}, fmt.Errorf("verify audit log: %w", err)
 	}
 	v := newVerification(db, keys, opts)
-	err = snapshot(ctx, db, func(tx *sql.Tx) error { return v.run(ctx, db, tx) })
+	txs, err := db.Snapshots(ctx, 1+runtime.GOMAXPROCS(0))
+	if err != nil {
+		return Report{}, fmt.Errorf("verify audit log: %w", err)
+	}
+	v.workers = txs[1:]
+	// What is read is garbage at once. With nothing else in memory it would be collected all the time.
+	room := make([]byte, collectEvery)
+	err = v.run(ctx, db, txs[0])
+	runtime.KeepAlive(room)
+	for _, tx := range txs {
+		_ = tx.Rollback() // nothing was written
+	}
 	// What was read of a store in motion proves nothing, neither good nor bad.
 	if moved := db.Stable(); moved != nil {
 		return Report{}, fmt.Errorf("verify audit log: %w", moved)
@@ -83,6 +99,7 @@ func damage(err error) error {
 
 // verification is one run of Verify.
 type verification struct {
+	db     *database.DB
 	keys   []oldKey      // those given
 	key    note.Verifier // the one of them that signed the store
 	memory memory
@@ -93,6 +110,10 @@ type verification struct {
 	changes map[string][]*keyChange // of each tree, by origin
 
 	progress func(done, total int64) // nil, or told how far a tree is read
+	entries  *entries                // nil: nothing compares the indexes with what is read
+	walked   int                     // stretches that were not intact
+	walkAll  bool                    // as if none were
+	workers  []*sql.Tx               // that see what tx sees, for stretches to be verified at once
 }
 
 // listedTree is an event of the system tree that lists a tree.
@@ -103,7 +124,7 @@ type listedTree struct {
 }
 
 func newVerification(db *database.DB, keys []oldKey, opts VerifyOptions) *verification {
-	return &verification{keys: keys, memory: memory{dir: opts.StateDir, store: db.Name()}, changes: make(map[string][]*keyChange)}
+	return &verification{db: db, keys: keys, memory: memory{dir: opts.StateDir, store: db.Name()}, changes: make(map[string][]*keyChange)}
 }
 
 // run verifies the state of the store that a transaction sees.
@@ -126,6 +147,9 @@ func (v *verification) run(ctx context.Context, db *database.DB, tx *sql.Tx) (er
 	if err := v.memory.checkStore(v.trees[0]); err != nil {
 		return err
 	}
+	if v.entries, err = newEntries(ctx, db, tx); err != nil {
+		return err
+	}
 	for _, t := range v.trees {
 		if err := v.tree(ctx, tx, t); err != nil {
 			return err
@@ -137,14 +161,7 @@ func (v *verification) run(ctx context.Context, db *database.DB, tx *sql.Tx) (er
 	if err := v.strays(ctx, tx); err != nil {
 		return err
 	}
-	damage, err := db.Damage(ctx, tx)
-	if err != nil {
-		return err
-	}
-	if damage != "" {
-		return &TamperedError{Seq: -1, Problem: "the store is damaged: " + damage}
-	}
-	return nil
+	return v.indexes(ctx, tx)
 }
 
 // tree verifies one tree from its first record to its checkpoint.
@@ -161,21 +178,15 @@ func (v *verification) tree(ctx context.Context, tx *sql.Tx, t *tree) error {
 		return err
 	}
 	w := walk{segments: segments, v: v, t: t, tx: tx, seen: seen, fromSide: math.MinInt64}
-	for from := int64(math.MinInt64); ; {
-		rows, err := queryRows(ctx, tx, `WHERE e.tree = ? AND e.seq >= ? ORDER BY e.seq LIMIT ?`, t.number, from, chunk)
-		if err != nil {
-			return err
-		}
-		if err := w.chunk(ctx, rows); err != nil {
-			return err
-		}
-		if v.progress != nil {
-			v.progress(w.edge.size, t.size)
-		}
-		if len(rows) < chunk {
-			break
-		}
-		from = rows[len(rows)-1].seq + 1
+	// Before the first place and after the last there should be nothing.
+	if err := w.through(ctx, math.MinInt64, 0); err != nil {
+		return err
+	}
+	if err := w.stretches(ctx); err != nil {
+		return err
+	}
+	if err := w.through(ctx, t.size, math.MaxInt64); err != nil {
+		return err
 	}
 	if err := w.end(); err != nil {
 		return err
@@ -218,16 +229,34 @@ func (w *walk) bad(seq int64, id, format string, args ...any) error {
 	return &TamperedError{Tree: w.t.organizationID, Seq: seq, ID: id, Problem: fmt.Sprintf(format, args...)}
 }
 
-// chunk verifies the next rows. Fewer than a full chunk are the last ones.
-func (w *walk) chunk(ctx context.Context, rows []row) error {
-	toSide := int64(math.MaxInt64)
+// through verifies the records from one place to another, which is not included.
+func (w *walk) through(ctx context.Context, from, to int64) error {
+	for w.fromSide = from; ; {
+		rows, err := queryRows(ctx, w.tx, `WHERE e.tree = ? AND e.seq >= ? AND e.seq < ? ORDER BY e.seq LIMIT ?`, w.t.number, from, to, chunk)
+		if err != nil {
+			return err
+		}
+		if err := w.chunk(ctx, rows, to); err != nil {
+			return err
+		}
+		if len(rows) < chunk {
+			return nil
+		}
+		from = rows[len(rows)-1].seq + 1
+	}
+}
+
+// chunk verifies the next rows, none of which is at to or after it. Fewer than a full chunk are the last ones.
+func (w *walk) chunk(ctx context.Context, rows []row, to int64) error {
+	toSide := to - 1
 	if len(rows) == chunk {
 		toSide = rows[len(rows)-1].seq
 	}
-	var err error
-	if w.sides, err = querySides(ctx, w.tx, `WHERE tree = ? AND seq BETWEEN ? AND ? ORDER BY seq`, w.t.number, w.fromSide, toSide); err != nil {
+	sides, err := querySides(ctx, w.tx, `WHERE tree = ? AND seq BETWEEN ? AND ? ORDER BY seq`, w.t.number, w.fromSide, toSide)
+	if err != nil {
 		return err
 	}
+	w.sides = append(w.sides, sides...)
 	w.fromSide = toSide + 1
 	for i := range rows {
 		if err := w.record(&rows[i]); err != nil {
@@ -269,7 +298,7 @@ func (w *walk) record(r *row) error {
 	if err := w.changeKey(&ev); err != nil {
 		return err
 	}
-	w.count(&ev, sides)
+	count(&w.report, &ev, sides)
 	if w.index == nil {
 		w.index = newIndexCheck(w.t, w.segments, want)
 	}
@@ -303,15 +332,16 @@ func (w *walk) record(r *row) error {
 	return nil
 }
 
-func (w *walk) count(ev *Event, sides []sideRow) {
+// count counts what was found of a record.
+func count(report *TreeReport, ev *Event, sides []sideRow) {
 	if ev.Purged != nil {
-		w.report.Purged++
+		report.Purged++
 	}
 	for _, s := range sides {
 		if ev.Erased.has(s.field) {
-			w.report.Erased++
+			report.Erased++
 		} else {
-			w.report.Texts++
+			report.Texts++
 		}
 	}
 }
@@ -404,16 +434,19 @@ type edge struct {
 
 // add appends a leaf and returns the hashes to store with it, in the order of
 // tlog's stored hash indexes. They are valid until the next add.
-func (e *edge) add(leaf tlog.Hash) []tlog.Hash {
-	complete := bits.TrailingZeros64(^uint64(e.size)) // subtrees that this leaf completes //nolint:gosec // size is never negative
-	h := leaf
+func (e *edge) add(leaf tlog.Hash) []tlog.Hash { return e.addSubtree(0, leaf) }
+
+// addSubtree is add for a complete subtree of a level, to an edge that consists of such and larger ones.
+func (e *edge) addSubtree(level int, root tlog.Hash) []tlog.Hash {
+	complete := bits.TrailingZeros64(^uint64(e.size >> level)) // subtrees that this one completes //nolint:gosec // size is never negative
+	h := root
 	e.out[0] = h
-	for level := range complete {
-		h = tlog.NodeHash(e.levels[level], h)
-		e.out[level+1] = h
+	for i := range complete {
+		h = tlog.NodeHash(e.levels[level+i], h)
+		e.out[i+1] = h
 	}
-	e.levels[complete] = h
-	e.size++
+	e.levels[level+complete] = h
+	e.size += 1 << level
 	return e.out[:complete+1]
 }
 

@@ -16,6 +16,9 @@ const snapshotTries = 20
 // appends follow each other too closely there is only one. The caller rolls
 // all of them back.
 func (db *DB) Snapshots(ctx context.Context, n int) (txs []*sql.Tx, err error) {
+	if most := db.reader.Stats().MaxOpenConnections; most > 0 {
+		n = min(n, most)
+	}
 	first, err := db.beginReading(ctx)
 	if err != nil {
 		return nil, err

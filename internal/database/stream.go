@@ -6,13 +6,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // Selection is a query for many rows, of which each column costs something.
 type Selection struct {
-	// Numbers and Texts are expressions that are never NULL. Their values come as one text, each with a line feed after it.
+	// Numbers and Texts are expressions whose values come as one text, each with a line feed after it, and as the
+	// character 0 where it is NULL.
 	Numbers, Texts []string
 	// Plain are expressions of text or bytes whose values come one by one.
 	Plain []string
@@ -21,14 +23,14 @@ type Selection struct {
 	Args []int64
 }
 
+func (s Selection) packed() int { return len(s.Numbers) + len(s.Texts) }
+
 // StreamedRow is a row that Stream found. It is valid until the function returns that was given it.
 type StreamedRow struct {
-	Packed []byte   // Numbers and Texts
+	Packed string   // Numbers and Texts
 	Plain  []string // "" where it is NULL
 	Null   []bool   // which of Plain are NULL
 }
-
-func (r *StreamedRow) set(i int, value string, null bool) { r.Plain[i], r.Null[i] = value, null }
 
 // newStreamedRow makes room for the row of a selection.
 func newStreamedRow(s Selection) *StreamedRow {
@@ -47,35 +49,42 @@ func (sqliteDialect) Stream(ctx context.Context, tx *sql.Tx, s Selection, each f
 	}
 	defer rows.Close()
 	row := newStreamedRow(s)
-	plain := make([]any, len(s.Plain))
-	var packed sql.RawBytes
-	into := make([]any, 0, 1+len(plain))
-	if len(s.Numbers)+len(s.Texts) > 0 {
-		into = append(into, &packed)
+	into := make([]any, 0, 1+len(s.Plain))
+	if s.packed() > 0 {
+		into = append(into, &row.Packed)
 	}
-	for i := range plain {
-		into = append(into, &plain[i])
+	for i := range s.Plain {
+		into = append(into, &plainValue{row, i})
 	}
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
 			return err
 		}
-		row.Packed = packed
-		for i, value := range plain {
-			switch v := value.(type) {
-			case string:
-				row.set(i, v, false)
-			case []byte:
-				row.set(i, string(v), false)
-			case nil:
-				row.set(i, "", true)
-			default:
-				return fmt.Errorf("%w: %s is %T", errNotText, s.Plain[i], value)
-			}
-		}
 		each(row)
 	}
 	return rows.Err()
+}
+
+// plainValue takes one of the plain values of a row, with no copy more than it needs.
+type plainValue struct {
+	row *StreamedRow
+	i   int
+}
+
+// Scan implements sql.Scanner.
+func (v *plainValue) Scan(src any) error {
+	value := ""
+	switch src := src.(type) {
+	case string:
+		value = src
+	case []byte:
+		value = string(src)
+	case nil:
+	default:
+		return fmt.Errorf("%w: %T", errNotText, src)
+	}
+	v.row.Plain[v.i], v.row.Null[v.i] = value, src == nil
+	return nil
 }
 
 // errNotText says that a column holds something else than it should.
@@ -83,7 +92,11 @@ var errNotText = errors.New("neither text nor bytes")
 
 func sqliteSelect(s Selection) string {
 	var columns []string
-	if packed := append(append([]string{}, s.Numbers...), s.Texts...); len(packed) > 0 {
+	var packed []string
+	for _, column := range slices.Concat(s.Numbers, s.Texts) {
+		packed = append(packed, `ifnull(`+column+`, char(0))`)
+	}
+	if len(packed) > 0 {
 		columns = append(columns, `concat_ws(char(10), `+strings.Join(packed, `, `)+`, '')`)
 	}
 	return `SELECT ` + strings.Join(append(columns, s.Plain...), `, `) + ` ` + s.From
@@ -105,8 +118,7 @@ func (*postgresDialect) Stream(ctx context.Context, tx *sql.Tx, s Selection, eac
 }
 
 func postgresSelect(s Selection) string {
-	columns := append(append(append([]string{}, s.Numbers...), s.Texts...), s.Plain...)
-	return `SELECT ` + strings.Join(columns, `, `) + ` ` + s.From
+	return `SELECT ` + strings.Join(slices.Concat(s.Numbers, s.Texts, s.Plain), `, `) + ` ` + s.From
 }
 
 // copyOut takes what PostgreSQL copies out, in its binary format. It is passed through database/sql, which knows of
@@ -162,7 +174,7 @@ func (c *copyOut) take(data []byte) (int, error) {
 	if len(data) < 2 {
 		return 0, nil
 	}
-	numbers, packed := len(c.selection.Numbers), len(c.selection.Numbers)+len(c.selection.Texts)
+	numbers, packed := len(c.selection.Numbers), c.selection.packed()
 	switch fields := int(int16(binary.BigEndian.Uint16(data))); {
 	case fields == -1:
 		c.ended = true
@@ -185,10 +197,10 @@ func (c *copyOut) take(data []byte) (int, error) {
 		at += len(value)
 		switch {
 		case i >= packed:
-			c.row.set(i-packed, string(value), size < 0)
+			c.row.Plain[i-packed], c.row.Null[i-packed] = string(value), size < 0
 			continue
 		case size < 0:
-			c.packed = append(c.packed, 0) // like no text that is looked for
+			c.packed = append(c.packed, 0)
 		case i >= numbers:
 			c.packed = append(c.packed, value...)
 		case len(value) != 8: // not a bigint: like no number that is looked for
@@ -198,7 +210,7 @@ func (c *copyOut) take(data []byte) (int, error) {
 		}
 		c.packed = append(c.packed, '\n')
 	}
-	c.row.Packed = c.packed
+	c.row.Packed = string(c.packed)
 	c.each(c.row)
 	return at, nil
 }

@@ -121,3 +121,23 @@ func TestSnapshotsSeeTheSame(t *testing.T) {
 		}
 	})
 }
+
+// A new index has to be made known to eventIndexes, or verifying falls back to the store's own check, which takes long.
+func TestEntriesKnowTheIndexes(t *testing.T) {
+	t.Parallel()
+	db := databasetest.SQLite(t).Open(t)
+	tx, err := db.Reader().BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	indexes, ok, err := db.Entries().Indexes(t.Context(), tx)
+	if err != nil || !ok {
+		t.Fatalf("Indexes: %v, %v, %v", indexes, ok, err)
+	}
+	for _, index := range indexes {
+		if err := db.Entries().Each(t.Context(), tx, index, func(string) {}); err != nil {
+			t.Errorf("%s: %v", index.Name, err)
+		}
+	}
+}

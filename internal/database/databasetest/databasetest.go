@@ -7,8 +7,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -49,6 +51,46 @@ func Bench(b *testing.B, bench func(b *testing.B, s *Store)) {
 	b.Run("sqlite", func(b *testing.B) { bench(b, SQLite(b)) })
 	b.Run("postgres", func(b *testing.B) { bench(b, Postgres(b)) })
 }
+
+// BenchShared is Bench for stores that several benchmarks share. What place returns is there until the test binary ends,
+// and then it is removed.
+func BenchShared(b *testing.B, bench func(b *testing.B, kind string, place func() *Store)) {
+	b.Helper()
+	b.Run("sqlite", func(b *testing.B) {
+		bench(b, "sqlite", func() *Store { return sqliteAt(filepath.Join(keptDir(b), "console.db")) })
+	})
+	b.Run("postgres", func(b *testing.B) {
+		c := postgresCluster(b)
+		bench(b, "postgres", func() *Store {
+			s := &Store{URL: c.url(owner, "shared"), Postgres: true, cluster: c, name: "shared"}
+			s.create(b, "template1")
+			return s
+		})
+	})
+}
+
+// keptDir makes a folder that is removed when the test binary ends, however it ends.
+func keptDir(tb testing.TB) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "orgconsole-bench-") //nolint:usetesting // it outlives the benchmark
+	if err != nil {
+		tb.Fatal(err)
+	}
+	const remove = `trap '' INT TERM HUP; read -r _; rm -rf "$1"`
+	cmd := exec.CommandContext(context.Background(), "sh", "-c", remove, "sh", dir)
+	lifeline, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	lifelines = append(lifelines, lifeline)
+	return dir
+}
+
+// lifelines are open as long as this process lives.
+var lifelines []io.Closer
 
 // SQLite returns a place for an SQLite store.
 func SQLite(tb testing.TB) *Store {
