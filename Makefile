@@ -27,6 +27,7 @@ build: ## build bin/console, static
 test: ## install what the tests need, then run all of them
 	@scripts/install-test-deps
 	go test $(RACE) $(TESTFLAGS) ./...
+	go test $(TESTFLAGS) -run Many ./internal/audit # too many records for the race detector
 
 .PHONY: e2e
 e2e: ## drive the built program over HTTP and in a browser

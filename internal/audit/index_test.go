@@ -206,8 +206,9 @@ func TestPurgedIsNotInTheIndex(t *testing.T) {
 	})
 }
 
-// TestSegmentsOfAllSizes has one of the largest, made from the records at once and then from smaller ones.
-func TestSegmentsOfAllSizes(t *testing.T) {
+// TestSegmentsOfManyRecords has one of the largest, made from the records at once and then from smaller ones.
+func TestSegmentsOfManyRecords(t *testing.T) {
+	manyRecords(t)
 	t.Parallel()
 	s := newStore(t)
 	const events = 1<<16 + 300

@@ -685,7 +685,8 @@ func TestReaderNeedsNoMoreThanThePublicKey(t *testing.T) {
 // Memory does not grow with what is exported or verified: 100,000 events are some 250 MB.
 //
 //nolint:paralleltest // it measures the heap that all tests share
-func TestExportInConstantMemory(t *testing.T) {
+func TestExportOfManyInConstantMemory(t *testing.T) {
+	manyRecords(t)
 	const events, limit = 40_000, 24 << 20
 	s := newStore(t)
 	s.fill(t, events)

@@ -121,6 +121,7 @@ func TestPurge(t *testing.T) {
 }
 
 func TestPurgeManyInAnyOrderOfTime(t *testing.T) {
+	manyRecords(t)
 	t.Parallel()
 	eachKind(t, func(t *testing.T, place maker) {
 		s := newStoreAt(t, place(t))

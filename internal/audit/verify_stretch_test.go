@@ -16,11 +16,9 @@ import (
 )
 
 // Stretches are verified apart from each other, and at once; what is found is what a walk from the first record on finds.
-func TestVerifyOfSeveralStretches(t *testing.T) {
+func TestVerifyOfManyStretches(t *testing.T) {
+	manyRecords(t)
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("it makes many records")
-	}
 	onEach(t, func(t *testing.T, s *store) {
 		const stretch = 1 << 16
 		records := 2*stretch + 3000
