@@ -69,24 +69,19 @@ func (e *entries) give() {
 
 // selection is the query for the rows of some records.
 func (e *entries) selection(tree, first, last int64) database.Selection {
-	from, table, key, place := `audit_events e`, `e`, `e`, ""
-	if e != nil {
-		from, table, key, place = e.reader.Rows()
-		e.tree = strconv.FormatInt(tree, 10) + "\n"
+	s := rowsSelection(tree, first, last)
+	if e == nil {
+		return s
 	}
-	s := database.Selection{
-		Numbers: []string{"seq", "time"}, Texts: []string{"id", "action", "phase", "operation_id", "outcome", "actor_id", "target_id"},
-		Plain: []string{"bytes", "hashes"},
-		From:  `FROM ` + from + ` WHERE ` + key + `.tree = ? AND ` + key + `.seq BETWEEN ? AND ? ORDER BY ` + key + `.seq`, Args: []int64{tree, first, last},
-	}
+	e.tree = strconv.FormatInt(tree, 10) + "\n"
+	from, table, key, place := e.reader.Rows()
+	s.From = `FROM ` + from + ` WHERE ` + key + `.tree = ? AND ` + key + `.seq BETWEEN ? AND ? ORDER BY ` + key + `.seq`
 	for _, columns := range [][]string{s.Numbers, s.Texts, s.Plain} {
 		for i := range columns {
 			columns[i] = table + "." + columns[i]
 		}
 	}
-	if place != "" {
-		s.Numbers = append([]string{place, table + ".tree"}, s.Numbers...)
-	}
+	s.Numbers = append([]string{place, table + ".tree"}, s.Numbers...)
 	return s
 }
 

@@ -171,7 +171,7 @@ func (r *Reader) Export(ctx context.Context, organizationID string, f Filter, en
 		if err != nil {
 			return err
 		}
-		s, c, err := newSource(ctx, tx, t, r.keys.of(t.note.String), enc.proofs())
+		s, c, err := newSource(ctx, r.db, tx, t, r.keys.of(t.note.String), enc.proofs())
 		if err != nil {
 			return err
 		}
@@ -199,13 +199,14 @@ func (r *Reader) Export(ctx context.Context, organizationID string, f Filter, en
 
 // source is where the events of one export come from.
 type source struct {
+	db    *database.DB
 	tx    *sql.Tx
 	t     *tree
 	size  int64
 	paths *paths // nil without proofs
 }
 
-func newSource(ctx context.Context, tx *sql.Tx, t *tree, verifier note.Verifier, proofs bool) (*source, checkpoint, error) {
+func newSource(ctx context.Context, db *database.DB, tx *sql.Tx, t *tree, verifier note.Verifier, proofs bool) (*source, checkpoint, error) {
 	c, err := t.checkpoint(verifier)
 	if err != nil {
 		return nil, c, err
@@ -213,7 +214,7 @@ func newSource(ctx context.Context, tx *sql.Tx, t *tree, verifier note.Verifier,
 	if err := t.loadCover(ctx, tx); err != nil {
 		return nil, c, err
 	}
-	s := &source{tx: tx, t: t, size: c.size}
+	s := &source{db: db, tx: tx, t: t, size: c.size}
 	if proofs {
 		s.paths, err = newPaths(ctx, tx, t, c)
 	}
@@ -245,7 +246,7 @@ func (s *source) copyTo(ctx context.Context, f Filter, enc Encoder) (count int64
 			if err != nil || len(seqs) == 0 {
 				return err
 			}
-			p, err := s.readFitting(inner, f, wherePlaces(seqs), placeArgs(s.t, seqs)...)
+			p, err := s.readPlaces(inner, f, seqs)
 			if err != nil {
 				return err
 			}
@@ -280,16 +281,30 @@ func (s *source) copyTo(ctx context.Context, f Filter, enc Encoder) (count int64
 
 // read returns the events that a WHERE clause about audit_events e finds, which must put them in the order of the tree.
 func (s *source) read(ctx context.Context, where string, args ...any) (*part, error) {
-	return s.readFitting(ctx, Filter{}, where, args...)
-}
-
-// readFitting is read without the events that do not fit the filter.
-func (s *source) readFitting(ctx context.Context, f Filter, where string, args ...any) (*part, error) {
 	rows, err := queryRows(ctx, s.tx, where, args...)
 	if err != nil {
 		return nil, err
 	}
-	return s.partOf(ctx, f, rows)
+	return s.partOf(ctx, Filter{}, rows)
+}
+
+// readPlaces returns the events at some places, in order, that fit the filter.
+func (s *source) readPlaces(ctx context.Context, f Filter, seqs []int64) (*part, error) {
+	if !run(seqs) {
+		rows, err := queryRows(ctx, s.tx, wherePlaces(seqs), placeArgs(s.t, seqs)...)
+		if err != nil {
+			return nil, err
+		}
+		return s.partOf(ctx, f, rows)
+	}
+	rows, sides, err := s.t.streamRows(ctx, s.db, s.tx, seqs[0], seqs[len(seqs)-1])
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) < len(seqs) {
+		return s.partOf(ctx, f, rows) // without the texts of those that are gone
+	}
+	return s.finish(ctx, f, &part{rows: rows, sides: sides})
 }
 
 // partOf is the part of some rows, in the order of the tree, that fit the filter.
@@ -301,6 +316,11 @@ func (s *source) partOf(ctx context.Context, f Filter, rows []row) (p *part, err
 	if p.sides, err = s.sides(ctx, p.rows); err != nil {
 		return p, err
 	}
+	return s.finish(ctx, f, p)
+}
+
+// finish gives a part what it has beside rows and texts.
+func (s *source) finish(ctx context.Context, f Filter, p *part) (_ *part, err error) {
 	if err := s.choose(f, p); err != nil || len(p.rows) == 0 {
 		return p, err
 	}

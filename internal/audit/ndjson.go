@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -226,6 +227,13 @@ func (e *Entry) erased(field subject) bool {
 func appendJSON(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
+	if plain(s) && strings.IndexByte(s, '\\') < 0 {
+		for quote := strings.IndexByte(s, '"'); quote >= 0; quote = strings.IndexByte(s, '"') {
+			b = append(append(b, s[:quote]...), '\\', '"')
+			s = s[quote+1:]
+		}
+		return append(append(b, s...), '"')
+	}
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]

@@ -293,7 +293,7 @@ func (b *batch) read(ctx context.Context, tx *sql.Tx, l *Log, turn *Turn) error 
 	}
 	var lines bytes.Buffer
 	enc := NewEncoder(&lines, b.format, l.build, l.now())
-	s, c, err := newSource(ctx, tx, t, l.verifier, enc.proofs())
+	s, c, err := newSource(ctx, l.db, tx, t, l.verifier, enc.proofs())
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func (l *Log) Receipt(ctx context.Context, organizationID string, operationIDs .
 			return err
 		}
 		var s *source
-		if s, c, err = newSource(ctx, tx, t, l.verifier, true); err != nil {
+		if s, c, err = newSource(ctx, l.db, tx, t, l.verifier, true); err != nil {
 			return err
 		}
 		rows, err := t.operationRows(ctx, tx, operationIDs)

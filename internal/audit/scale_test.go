@@ -32,29 +32,61 @@ func scaleEvents(tb testing.TB) int {
 // shared are the stores that benchmarks share, by kind: made by the first that asks.
 var shared = struct { //nolint:gochecknoglobals // a store of millions is not made twice
 	mu     sync.Mutex
-	stores map[string]store
-}{stores: make(map[string]store)}
+	stores map[bool]sharedStore // by whether they are PostgreSQL
+}{stores: make(map[bool]sharedStore)}
+
+type sharedStore struct {
+	store
+	plain      *databasetest.Store
+	plainRows  int
+	plainBytes string
+}
 
 // benchScaled runs a benchmark on a store of each kind with scaleEvents events of acme and their index. It must leave
-// the store as it is.
+// the store as it is. A table of plain rows is beside it, see store.plain.
 func benchScaled(b *testing.B, bench func(b *testing.B, s *store, events int)) {
 	b.Helper()
 	events := scaleEvents(b)
-	databasetest.BenchShared(b, func(b *testing.B, kind string, place func() *databasetest.Store) {
+	databasetest.BenchShared(b, func(b *testing.B, kind string, place func(name string) *databasetest.Store) {
 		shared.mu.Lock()
-		s, made := shared.stores[kind]
-		if !made {
+		made, ok := shared.stores[kind == "postgres"]
+		if !ok {
 			began := time.Now()
-			s = *newStoreAt(b, place())
-			s.fillScaled(b, events)
-			s.db.Close()
-			shared.stores[kind] = s
+			made.store = *newStoreAt(b, place("shared"))
+			made.fillScaled(b, events)
+			made.db.Close()
 			fmt.Fprintf(os.Stderr, "%s: %d events and their index made in %.0f s\n", kind, events, time.Since(began).Seconds())
+			made.plain = place("plain")
+			p := newPlain(b, made.plain)
+			desk := newDesk(events)
+			for made.plainRows = 0; made.plainRows < min(events, plainMost); made.plainRows += 1000 {
+				p.insert(b, desk, made.plainRows, 1000)
+			}
+			made.plainBytes = p.bytes
+			p.db.Close()
+			shared.stores[kind == "postgres"] = made
 		}
 		shared.mu.Unlock()
+		s := made.store
 		s.open(b)
 		bench(b, &s, events)
 	})
+}
+
+// plain is the table of plain rows beside a store of benchScaled.
+func (s *store) plain(b *testing.B) *plainTable {
+	b.Helper()
+	shared.mu.Lock()
+	made := shared.stores[s.Postgres]
+	shared.mu.Unlock()
+	return &plainTable{db: made.plain.Open(b), rows: made.plainRows, bytes: made.plainBytes}
+}
+
+// deskEvent is an event of a desk in acme.
+func deskEvent(d *desk, n int) audit.Event {
+	ev := d.event(n)
+	ev.OrganizationID = acme
+	return ev
 }
 
 func (s *store) fillScaled(tb testing.TB, events int) {

@@ -194,10 +194,7 @@ type stretchReader struct {
 // chunk verifies the records up to a place, which is not included.
 func (r *stretchReader) chunk(ctx context.Context, end int64) bool {
 	var texts strings.Builder
-	err := r.db.Stream(ctx, r.tx, database.Selection{
-		Numbers: []string{"seq"}, Texts: strings.Split(textColumns+", "+saltColumns, ", "),
-		From: `FROM audit_texts WHERE tree = ? AND seq BETWEEN ? AND ? ORDER BY seq`, Args: []int64{r.w.t.number, r.next, end - 1},
-	}, func(row *database.StreamedRow) {
+	err := r.db.Stream(ctx, r.tx, textsSelection(r.w.t.number, r.next, end-1), func(row *database.StreamedRow) {
 		texts.WriteString(row.Packed)
 		r.rows++
 	})
@@ -322,9 +319,6 @@ func (r *stretchReader) joins(place string) (all, ok bool) {
 	}
 	return all, all && texts > 0 || !all // a row that is empty has no place there
 }
-
-// null is how NULL comes from Stream.
-const null = "\x00"
 
 // purged verifies what is left of a record that was purged.
 func (r *stretchReader) purged(seq int64, packed string) bool {

@@ -54,15 +54,15 @@ func Bench(b *testing.B, bench func(b *testing.B, s *Store)) {
 
 // BenchShared is Bench for stores that several benchmarks share. What place returns is there until the test binary ends,
 // and then it is removed.
-func BenchShared(b *testing.B, bench func(b *testing.B, kind string, place func() *Store)) {
+func BenchShared(b *testing.B, bench func(b *testing.B, kind string, place func(name string) *Store)) {
 	b.Helper()
 	b.Run("sqlite", func(b *testing.B) {
-		bench(b, "sqlite", func() *Store { return sqliteAt(filepath.Join(keptDir(b), "console.db")) })
+		bench(b, "sqlite", func(name string) *Store { return sqliteAt(filepath.Join(keptDir(b), name+".db")) })
 	})
 	b.Run("postgres", func(b *testing.B) {
 		c := postgresCluster(b)
-		bench(b, "postgres", func() *Store {
-			s := &Store{URL: c.url(owner, "shared"), Postgres: true, cluster: c, name: "shared"}
+		bench(b, "postgres", func(name string) *Store {
+			s := &Store{URL: c.url(owner, name), Postgres: true, cluster: c, name: name}
 			s.create(b, "template1")
 			return s
 		})
