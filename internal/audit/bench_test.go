@@ -205,7 +205,6 @@ func BenchmarkVerifyExport(b *testing.B) {
 
 // selectAll writes one column of every row.
 //
-//nolint:unused // of the review's benchmarks
 func (s *store) selectAll(b *testing.B, query string, written *string, columns ...any) {
 	b.Helper()
 	rows, err := s.db.Reader().QueryContext(b.Context(), query)
