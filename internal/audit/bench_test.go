@@ -204,7 +204,6 @@ func BenchmarkVerifyExport(b *testing.B) {
 }
 
 // selectAll writes one column of every row.
-//
 func (s *store) selectAll(b *testing.B, query string, written *string, columns ...any) {
 	b.Helper()
 	rows, err := s.db.Reader().QueryContext(b.Context(), query)
