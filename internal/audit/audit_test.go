@@ -80,10 +80,7 @@ func newStore(tb testing.TB) *store {
 
 func newStoreAt(tb testing.TB, place *databasetest.Store) *store {
 	tb.Helper()
-	s := &store{
-		Store: place,
-		clock: &clock{now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}, logged: new(logged),
-	}
+	s := storeAt(place)
 	var err error
 	if s.signer, s.public, err = audit.NewKey(rand.Reader); err != nil {
 		tb.Fatal(err)
@@ -93,6 +90,13 @@ func newStoreAt(tb testing.TB, place *databasetest.Store) *store {
 		tb.Fatal(err)
 	}
 	return s
+}
+
+func storeAt(place *databasetest.Store) *store {
+	return &store{
+		Store: place,
+		clock: &clock{now: time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)}, logged: new(logged),
+	}
 }
 
 // open opens the store, without starting the log.

@@ -141,25 +141,75 @@ func BenchmarkList(b *testing.B) {
 	})
 }
 
-// BenchmarkVerify verifies the whole store. It, and BenchmarkExport, report events a second, and how often as long it
-// took as reading as many plain rows.
+// BenchmarkVerify verifies the whole store as the command does, while nobody has it open. It, and BenchmarkExport, report
+// events a second, and how often as long it took as reading as many plain rows.
 func BenchmarkVerify(b *testing.B) {
 	benchScaled(b, func(b *testing.B, s *store, events int) {
+		s.db.Close()
 		for b.Loop() {
-			s.verify(b)
+			if err := s.verifyFile(b, ""); err != nil {
+				b.Fatal(err)
+			}
 		}
 		perSecond(b, s, events)
 	})
 }
 
-// BenchmarkExport writes every event of a log in each format.
+// BenchmarkVerifyInUse does so while a console has the store open.
+func BenchmarkVerifyInUse(b *testing.B) {
+	benchScaled(b, func(b *testing.B, s *store, events int) {
+		s.record(b, deletion(globex, 0))
+		for b.Loop() {
+			if err := s.verifyFile(b, ""); err != nil {
+				b.Fatal(err)
+			}
+		}
+		perSecond(b, s, events)
+	})
+}
+
+// BenchmarkVerifyNow verifies the log of one organization as its page does, by one connection.
+func BenchmarkVerifyNow(b *testing.B) {
+	benchScaled(b, func(b *testing.B, s *store, events int) {
+		s.record(b, deletion(globex, 0))
+		for b.Loop() {
+			if _, err := s.log.Verify(b.Context(), acme, nil); err != nil {
+				b.Fatal(err)
+			}
+		}
+		perSecond(b, s, events)
+	})
+}
+
+// BenchmarkExport writes every event of a log in each format, as the command does while nobody has the store open.
 func BenchmarkExport(b *testing.B) {
+	benchExport(b, func(b *testing.B, s *store) *audit.Reader {
+		s.db.Close()
+		r, err := audit.NewReader(s.OpenReadOnly(b), s.public)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return r
+	})
+}
+
+// BenchmarkExportInUse does so while a console has it open, as the audit page does.
+func BenchmarkExportInUse(b *testing.B) {
+	benchExport(b, func(b *testing.B, s *store) *audit.Reader {
+		s.record(b, deletion(globex, 0))
+		return s.log.Reader()
+	})
+}
+
+func benchExport(b *testing.B, open func(b *testing.B, s *store) *audit.Reader) {
+	b.Helper()
 	for _, format := range audit.Formats() {
 		b.Run(string(format), func(b *testing.B) {
 			benchScaled(b, func(b *testing.B, s *store, events int) {
+				r := open(b, s)
 				for b.Loop() {
 					enc := audit.NewEncoder(io.Discard, format, "test", s.clock.Now())
-					if n, err := s.log.Reader().Export(b.Context(), acme, audit.Filter{}, enc); err != nil || n != int64(events) {
+					if n, err := r.Export(b.Context(), acme, audit.Filter{}, enc); err != nil || n != int64(events) {
 						b.Fatal(n, err)
 					}
 				}

@@ -17,7 +17,7 @@ import (
 	"orgconsole/internal/database"
 )
 
-// exportChunk is how many events an export holds in memory at once; two such chunks are under way.
+// exportChunk is how many events an export holds in memory at once; three such chunks are under way.
 const exportChunk = 1000
 
 // ErrNoLog says that nothing was ever recorded of an organization.
@@ -163,6 +163,11 @@ func (r *Reader) Organizations(ctx context.Context) ([]string, error) {
 // checkpoint. What does not fit is a *TamperedError, and what was written until
 // then has no end line.
 func (r *Reader) Export(ctx context.Context, organizationID string, f Filter, enc Encoder) (count int64, err error) {
+	if f.IsZero() {
+		if err := r.db.Settle(ctx); err != nil {
+			return 0, fmt.Errorf("export audit log: %w", err)
+		}
+	}
 	err = snapshot(ctx, r.db, func(tx *sql.Tx) error {
 		t, err := readTree(ctx, tx, organizationID)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -175,6 +180,7 @@ func (r *Reader) Export(ctx context.Context, organizationID string, f Filter, en
 		if err != nil {
 			return err
 		}
+		s.pages, _ = r.db.Pages(ctx, tx) // whatever is wrong with them is for the store to say
 		head := Head{OrganizationID: organizationID, Origin: c.origin, Checkpoint: t.note.String, Size: c.size, Filter: f}
 		if err := enc.Begin(head); err != nil {
 			return err
@@ -200,6 +206,7 @@ func (r *Reader) Export(ctx context.Context, organizationID string, f Filter, en
 // source is where the events of one export come from.
 type source struct {
 	db    *database.DB
+	pages *database.Pages // nil: by tx
 	tx    *sql.Tx
 	t     *tree
 	size  int64
@@ -231,18 +238,20 @@ type part struct {
 
 func (p *part) seq(i int) int64 { return p.rows[i].seq }
 
-// copyTo reads the next part while the one before is checked and written.
+// copyTo reads a part while the one before is checked and the one before that is written.
 func (s *source) copyTo(ctx context.Context, f Filter, enc Encoder) (count int64, err error) {
-	parts := make(chan *part)
-	both, inner := errgroup.WithContext(ctx)
-	both.Go(func() error {
+	parts, checked := make(chan *part), make(chan []Entry)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	all, inner := errgroup.WithContext(ctx)
+	all.Go(func() error {
 		defer close(parts)
-		found, err := newSearch(inner, s.tx, s.t, f, false)
+		next, err := s.search(inner, f)
 		if err != nil {
 			return err
 		}
 		for {
-			seqs, err := found.places(inner, exportChunk)
+			seqs, err := next(inner)
 			if err != nil || len(seqs) == 0 {
 				return err
 			}
@@ -260,23 +269,54 @@ func (s *source) copyTo(ctx context.Context, f Filter, enc Encoder) (count int64
 			}
 		}
 	})
-	both.Go(func() error {
+	all.Go(func() error {
+		defer close(checked)
 		for p := range parts {
-			err := s.open(p, func(e *Entry) error {
-				count++
-				return enc.Event(e)
-			})
+			entries, err := s.check(p)
+			checked <- entries // also those before one that does not fit
 			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	err = both.Wait()
+	var written error
+	all.Go(func() error {
+		for entries := range checked { // to the end, so that nobody waits
+			for i := 0; i < len(entries) && written == nil; i++ {
+				count++
+				if written = enc.Event(&entries[i]); written != nil {
+					stop()
+				}
+			}
+		}
+		return written
+	})
+	if err = all.Wait(); written != nil {
+		return count, written
+	}
 	if lost, ok := errors.AsType[*noWayUpError](err); ok {
 		return count, s.blame(ctx, lost)
 	}
 	return count, err
+}
+
+// search returns what to call for the next places that may fit the filter; at the end there are none.
+func (s *source) search(ctx context.Context, f Filter) (next func(context.Context) ([]int64, error), err error) {
+	if !f.IsZero() {
+		found, err := newSearch(ctx, s.tx, s.t, f, false)
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context) ([]int64, error) { return found.places(ctx, exportChunk) }, nil
+	}
+	place := int64(0)
+	return func(context.Context) (seqs []int64, err error) {
+		for ; place < s.size && len(seqs) < exportChunk; place++ {
+			seqs = append(seqs, place)
+		}
+		return seqs, nil
+	}, nil
 }
 
 // read returns the events that a WHERE clause about audit_events e finds, which must put them in the order of the tree.
@@ -297,7 +337,7 @@ func (s *source) readPlaces(ctx context.Context, f Filter, seqs []int64) (*part,
 		}
 		return s.partOf(ctx, f, rows)
 	}
-	rows, sides, err := s.t.streamRows(ctx, s.db, s.tx, seqs[0], seqs[len(seqs)-1])
+	rows, sides, err := s.t.streamRows(ctx, s.db, s.pages, s.tx, seqs[0], seqs[len(seqs)-1])
 	if err != nil {
 		return nil, err
 	}
@@ -398,33 +438,52 @@ func (s *source) sides(ctx context.Context, rows []row) ([]sideRow, error) {
 	return querySides(ctx, s.tx, `WHERE tree = ? AND seq IN (?`+strings.Repeat(`, ?`, len(rows)-1)+`) ORDER BY seq`, in...)
 }
 
-// open checks some events and hands them out one after the other; fn must not keep the entry.
-func (s *source) open(p *part, fn func(*Entry) error) error {
-	var e Entry
-	sides := p.sides
+// check checks some events. Where one does not fit it returns those before it, too.
+func (s *source) check(p *part) ([]Entry, error) {
+	entries, sides := make([]Entry, 0, len(p.rows)), p.sides
+	// All texts, and all proofs, one after the other.
+	subjects := make([]Subject, 0, len(p.sides))
+	var proofs []tlog.Hash
+	if s.paths != nil {
+		proofs = make([]tlog.Hash, 0, len(p.rows)*s.paths.levels)
+	}
 	for i := range p.rows {
 		n := 0
 		for n < len(sides) && sides[n].seq == p.seq(i) {
 			n++
 		}
+		var e Entry
 		var err error
 		if e.Event, err = s.t.join(&p.rows[i], sides[:n]); err != nil {
-			return err
+			return entries, err
 		}
-		e.Subjects = appendSubjects(e.Subjects[:0], sides[:n])
+		from := len(subjects)
+		subjects = appendSubjects(subjects, sides[:n])
+		e.Subjects = subjects[from:len(subjects):len(subjects)]
 		sides = sides[n:]
 		e.Bytes, e.Leaf = p.rows[i].bytes.String, p.leaves[i]
 		if s.paths != nil {
+			from := len(proofs)
 			var ok bool
-			if e.Proof, ok = s.paths.climb(p, i, e.Proof[:0]); !ok {
-				return &noWayUpError{p, i}
+			if proofs, ok = s.paths.climb(p, i, proofs); !ok {
+				return entries, &noWayUpError{p, i}
 			}
+			e.Proof = proofs[from:len(proofs):len(proofs)]
 		}
-		if err := fn(&e); err != nil {
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
+// open checks some events and hands them out one after the other; fn must not keep the entry.
+func (s *source) open(p *part, fn func(*Entry) error) error {
+	entries, err := s.check(p)
+	for i := range entries {
+		if err := fn(&entries[i]); err != nil {
 			return err
 		}
 	}
-	return nil
+	return err
 }
 
 // appendSubjects puts rows of personal text, which were checked, in the order of the bytes.

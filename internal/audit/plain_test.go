@@ -33,10 +33,10 @@ func newPlain(tb testing.TB, place *databasetest.Store) *plainTable {
 		text = `text COLLATE "C"`
 	}
 	number := map[bool]string{false: "INTEGER", true: "bigint"}[place.Postgres]
-	place.Exec(tb, strings.NewReplacer("TEXT", text, "INTEGER", number).Replace(`CREATE TABLE plain_events (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, bytes TEXT,
+	place.Exec(tb, strings.NewReplacer("TEXT", text, "INTEGER", number).Replace(`CREATE TABLE IF NOT EXISTS plain_events (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, bytes TEXT,
 		time INTEGER NOT NULL, action TEXT NOT NULL, phase TEXT NOT NULL, operation_id TEXT NOT NULL, outcome TEXT NOT NULL, actor_id TEXT NOT NULL, target_id TEXT NOT NULL,
 		actor_email TEXT NOT NULL, target_label TEXT NOT NULL, target_email TEXT NOT NULL, source_ip TEXT NOT NULL)`),
-		`CREATE INDEX plain_by_operation ON plain_events (operation_id, seq) WHERE operation_id <> ''`, `CREATE INDEX plain_by_time ON plain_events (time, seq)`)
+		`CREATE INDEX IF NOT EXISTS plain_by_operation ON plain_events (operation_id, seq) WHERE operation_id <> ''`, `CREATE INDEX IF NOT EXISTS plain_by_time ON plain_events (time, seq)`)
 	if place.Postgres {
 		place.Exec(tb, `ALTER TABLE plain_events OWNER TO console`)
 	}

@@ -29,7 +29,26 @@ type row struct {
 const selectRow = `SELECT seq, id, bytes, time, action, phase, operation_id, outcome, actor_id, target_id, hashes FROM audit_events e`
 
 func (r *row) scan(rows interface{ Scan(dest ...any) error }) error {
-	return rows.Scan(&r.seq, &r.id, &r.bytes, &r.time, &r.action, &r.phase, &r.operationID, &r.outcome, &r.actorID, &r.targetID, &r.hashes)
+	var bytes *column
+	err := rows.Scan(&r.seq, (*column)(&r.id), &bytes, &r.time, (*column)(&r.action), (*column)(&r.phase), (*column)(&r.operationID), (*column)(&r.outcome),
+		(*column)(&r.actorID), (*column)(&r.targetID), &r.hashes)
+	if bytes != nil {
+		r.bytes = sql.NullString{String: string(*bytes), Valid: true}
+	}
+	return err
+}
+
+// column is a text. What SQLite has in its place reads as one that no event has: queries do not find it.
+type column string
+
+// Scan implements sql.Scanner.
+func (c *column) Scan(src any) error {
+	text, ok := src.(string)
+	if !ok {
+		text = null + fmt.Sprint(src)
+	}
+	*c = column(text)
+	return nil
 }
 
 func queryRows(ctx context.Context, q queryer, where string, args ...any) ([]row, error) {
@@ -109,26 +128,20 @@ func appendSides(sides []sideRow, seq int64, text, salt *[4]sql.NullString) []si
 	return sides
 }
 
-// streamRows is queryRows and querySides for all records from one place to another, both included, and takes half as long.
-func (t *tree) streamRows(ctx context.Context, db *database.DB, tx *sql.Tx, first, last int64) ([]row, []sideRow, error) {
-	rows, whole := make([]row, 0, last-first+1), true
-	err := db.Stream(ctx, tx, rowsSelection(t.number, first, last), func(r *database.StreamedRow) {
-		seq, values, ok := unpack(r.Packed)
+// streamRows is queryRows and querySides for all records from one place to another, both included, and takes half as
+// long, or less where there are pages to read.
+func (t *tree) streamRows(ctx context.Context, db *database.DB, pages *database.Pages, tx *sql.Tx, first, last int64) (rows []row, sides []sideRow, err error) {
+	whole := true
+	takeRow := func(packed string, r *database.StreamedRow) {
+		seq, values, ok := unpack(packed)
 		ms, err := strconv.ParseInt(values[0], 10, 64)
 		whole = whole && ok && err == nil
 		rows = append(rows, row{
 			seq: seq, time: ms, id: values[1], action: values[2], phase: values[3], operationID: values[4], outcome: values[5], actorID: values[6], targetID: values[7],
 			bytes: sql.NullString{String: r.Plain[0], Valid: !r.Null[0]}, hashes: []byte(r.Plain[1]),
 		})
-	})
-	if err != nil || !whole {
-		// Or whatever is wrong with them is found out there.
-		if rows, err = queryRows(ctx, tx, `WHERE e.tree = ? AND e.seq BETWEEN ? AND ? ORDER BY e.seq`, t.number, first, last); err != nil {
-			return nil, nil, err
-		}
 	}
-	sides, whole := make([]sideRow, 0, 4*(last-first+1)), true
-	err = db.Stream(ctx, tx, textsSelection(t.number, first, last), func(r *database.StreamedRow) {
+	takeTexts := func(r *database.StreamedRow) {
 		seq, values, ok := unpack(r.Packed)
 		whole = whole && ok
 		var text, salt [4]sql.NullString
@@ -136,8 +149,31 @@ func (t *tree) streamRows(ctx context.Context, db *database.DB, tx *sql.Tx, firs
 			text[i], salt[i] = sql.NullString{String: values[i], Valid: true}, sql.NullString{String: values[i+4], Valid: true}
 		}
 		sides = appendSides(sides, seq, &text, &salt)
-	})
+	}
+	if pages != nil {
+		err = pages.Events(t.number, first, last, func(r *database.StreamedRow) {
+			_, packed, _ := strings.Cut(r.Packed, "\n") // which row it is
+			tree, packed, _ := strings.Cut(packed, "\n")
+			whole = whole && tree == strconv.FormatInt(t.number, 10)
+			takeRow(packed, r)
+		})
+		if err == nil {
+			err = pages.Texts(t.number, first, last, takeTexts)
+		}
+		if err == nil && whole {
+			return rows, sides, nil
+		}
+		rows, sides, whole = nil, nil, true // it is for SQLite to say
+	}
+	err = db.Stream(ctx, tx, rowsSelection(t.number, first, last), func(r *database.StreamedRow) { takeRow(r.Packed, r) })
 	if err != nil || !whole {
+		// Or whatever is wrong with them is found out there.
+		if rows, err = queryRows(ctx, tx, `WHERE e.tree = ? AND e.seq BETWEEN ? AND ? ORDER BY e.seq`, t.number, first, last); err != nil {
+			return nil, nil, err
+		}
+	}
+	whole = true
+	if err = db.Stream(ctx, tx, textsSelection(t.number, first, last), takeTexts); err != nil || !whole {
 		// A text was erased, or has the character that stands for that.
 		sides, err = querySides(ctx, tx, `WHERE tree = ? AND seq BETWEEN ? AND ? ORDER BY seq`, t.number, first, last)
 	}
@@ -171,10 +207,10 @@ func textsSelection(tree, first, last int64) database.Selection {
 
 // rowsSelection is the query for the rows of some records.
 func rowsSelection(tree, first, last int64) database.Selection {
+	texts := []string{"e.id", "e.action", "e.phase", "e.operation_id", "e.outcome", "e.actor_id", "e.target_id"}
 	return database.Selection{
-		Numbers: []string{"seq", "time"}, Texts: []string{"id", "action", "phase", "operation_id", "outcome", "actor_id", "target_id"},
-		Plain: []string{"bytes", "hashes"},
-		From:  `FROM audit_events e WHERE e.tree = ? AND e.seq BETWEEN ? AND ? ORDER BY e.seq`, Args: []int64{tree, first, last},
+		Numbers: []string{"e.seq", "e.time"}, Texts: texts, Plain: []string{"e.bytes", "e.hashes"}, Typed: append([]string{"ifnull(e.bytes, '')"}, texts...),
+		From: `FROM audit_events e WHERE e.tree = ? AND e.seq BETWEEN ? AND ? ORDER BY e.seq`, Args: []int64{tree, first, last},
 	}
 }
 

@@ -37,7 +37,7 @@ var shared = struct { //nolint:gochecknoglobals // a store of millions is not ma
 
 type sharedStore struct {
 	store
-	plain      *databasetest.Store
+	plainStore *databasetest.Store
 	plainRows  int
 	plainBytes string
 }
@@ -51,19 +51,7 @@ func benchScaled(b *testing.B, bench func(b *testing.B, s *store, events int)) {
 		shared.mu.Lock()
 		made, ok := shared.stores[kind == "postgres"]
 		if !ok {
-			began := time.Now()
-			made.store = *newStoreAt(b, place("shared"))
-			made.fillScaled(b, events)
-			made.db.Close()
-			fmt.Fprintf(os.Stderr, "%s: %d events and their index made in %.0f s\n", kind, events, time.Since(began).Seconds())
-			made.plain = place("plain")
-			p := newPlain(b, made.plain)
-			desk := newDesk(events)
-			for made.plainRows = 0; made.plainRows < min(events, plainMost); made.plainRows += 1000 {
-				p.insert(b, desk, made.plainRows, 1000)
-			}
-			made.plainBytes = p.bytes
-			p.db.Close()
+			made.make(b, kind, events, place)
 			shared.stores[kind == "postgres"] = made
 		}
 		shared.mu.Unlock()
@@ -73,13 +61,53 @@ func benchScaled(b *testing.B, bench func(b *testing.B, s *store, events int)) {
 	})
 }
 
+// make makes the stores that are not there from the last time, and removes none.
+func (s *sharedStore) make(b *testing.B, kind string, events int, place func(name string) *databasetest.Store) {
+	b.Helper()
+	at := place(fmt.Sprintf("events%d", events))
+	key := strings.TrimPrefix(at.URL, "sqlite://") + ".key"
+	if at.Exists() {
+		signer, err := os.ReadFile(key)
+		if err != nil {
+			b.Fatal("a store of which the key is not there: ", err)
+		}
+		s.store = *storeAt(at)
+		s.signer = string(signer)
+		if s.public, err = audit.PublicKey(s.signer); err != nil {
+			b.Fatal(err)
+		}
+	} else {
+		began := time.Now()
+		s.store = *newStoreAt(b, at)
+		s.fillScaled(b, events)
+		s.db.Close()
+		fmt.Fprintf(os.Stderr, "%s: %d events and their index made in %.0f s\n", kind, events, time.Since(began).Seconds())
+		if kind == "sqlite" { // only now it is whole
+			if err := os.WriteFile(key, []byte(s.signer), 0o600); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	s.plainStore, s.plainRows = place(fmt.Sprintf("plain%d", events)), (min(events, plainMost)+999)/1000*1000
+	made := s.plainStore.Exists()
+	p := newPlain(b, s.plainStore)
+	if !made {
+		desk := newDesk(events)
+		for n := 0; n < s.plainRows; n += 1000 {
+			p.insert(b, desk, n, 1000)
+		}
+	}
+	s.plainBytes = p.bytes
+	p.db.Close()
+}
+
 // plain is the table of plain rows beside a store of benchScaled.
 func (s *store) plain(b *testing.B) *plainTable {
 	b.Helper()
 	shared.mu.Lock()
 	made := shared.stores[s.Postgres]
 	shared.mu.Unlock()
-	return &plainTable{db: made.plain.Open(b), rows: made.plainRows, bytes: made.plainBytes}
+	return &plainTable{db: made.plainStore.Open(b), rows: made.plainRows, bytes: made.plainBytes}
 }
 
 // deskEvent is an event of a desk in acme.

@@ -111,6 +111,7 @@ type verification struct {
 
 	progress func(done, total int64) // nil, or told how far a tree is read
 	entries  *entries                // nil: nothing compares the indexes with what is read
+	pages    *database.Pages         // nil: the store itself has to read
 	walked   int                     // stretches that were not intact
 	walkAll  bool                    // as if none were
 	workers  []*sql.Tx               // that see what tx sees, for stretches to be verified at once
@@ -150,6 +151,7 @@ func (v *verification) run(ctx context.Context, db *database.DB, tx *sql.Tx) (er
 	if v.entries, err = newEntries(ctx, db, tx); err != nil {
 		return err
 	}
+	v.findPages(ctx, tx)
 	for _, t := range v.trees {
 		if err := v.tree(ctx, tx, t); err != nil {
 			return err
@@ -162,6 +164,12 @@ func (v *verification) run(ctx context.Context, db *database.DB, tx *sql.Tx) (er
 		return err
 	}
 	return v.indexes(ctx, tx)
+}
+
+// findPages looks whether there are pages to read.
+func (v *verification) findPages(ctx context.Context, tx *sql.Tx) {
+	// Whatever is wrong with them is for the store to say.
+	v.pages, _ = v.db.Pages(ctx, tx)
 }
 
 // tree verifies one tree from its first record to its checkpoint.

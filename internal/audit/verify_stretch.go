@@ -154,8 +154,18 @@ func (w *walk) takes(s *stretched) bool {
 
 // stretch verifies the records of a stretch.
 func (w *walk) stretch(ctx context.Context, tx *sql.Tx, first int64) stretched {
+	if w.v.pages != nil {
+		if s := w.readStretch(ctx, tx, w.v.pages, first); s.intact {
+			return s
+		}
+		// What the pages say is for SQLite to judge.
+	}
+	return w.readStretch(ctx, tx, nil, first)
+}
+
+func (w *walk) readStretch(ctx context.Context, tx *sql.Tx, pages *database.Pages, first int64) stretched {
 	end := min(first+indexStretch, w.t.size)
-	r := stretchReader{db: w.v.db, tx: tx, w: w, next: first, index: newIndexCheck(w.t, w.segments, first), entries: w.v.entries.copy()}
+	r := stretchReader{db: w.v.db, tx: tx, pages: pages, w: w, next: first, index: newIndexCheck(w.t, w.segments, first), entries: w.v.entries.of(w.t.number)}
 	for r.next < end {
 		if !r.chunk(ctx, min(r.next+stretchChunk, end)) {
 			return stretched{}
@@ -175,6 +185,7 @@ func (w *walk) stretch(ctx context.Context, tx *sql.Tx, first int64) stretched {
 type stretchReader struct {
 	db    *database.DB
 	tx    *sql.Tx
+	pages *database.Pages // nil: by tx
 	w     *walk
 	next  int64 // place of the next record
 	index *indexCheck
@@ -193,20 +204,35 @@ type stretchReader struct {
 
 // chunk verifies the records up to a place, which is not included.
 func (r *stretchReader) chunk(ctx context.Context, end int64) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	tree, first, last := r.w.t.number, r.next, end-1
 	var texts strings.Builder
-	err := r.db.Stream(ctx, r.tx, textsSelection(r.w.t.number, r.next, end-1), func(row *database.StreamedRow) {
+	text := func(row *database.StreamedRow) {
 		texts.WriteString(row.Packed)
 		r.rows++
-	})
+	}
+	record := func(row *database.StreamedRow) {
+		if !r.wrong {
+			r.wrong = !r.take(row)
+		}
+	}
+	var err error
+	if r.pages != nil {
+		err = r.pages.Texts(tree, first, last, text)
+	} else {
+		err = r.db.Stream(ctx, r.tx, textsSelection(tree, first, last), text)
+	}
 	if err != nil {
 		return false
 	}
 	r.texts, r.unclear = texts.String(), r.unclear[:0]
-	err = r.db.Stream(ctx, r.tx, r.entries.selection(r.w.t.number, r.next, end-1), func(row *database.StreamedRow) {
-		if !r.wrong {
-			r.wrong = !r.take(row)
-		}
-	})
+	if r.pages != nil {
+		err = r.pages.Events(tree, first, last, record)
+	} else {
+		err = r.db.Stream(ctx, r.tx, r.entries.selection(tree, first, last), record)
+	}
 	// With no row left there is not a line too many, so that no text of one row can stand for those of two.
 	return err == nil && !r.wrong && r.next == end && r.texts == "" && r.rows == 0 && r.clear(ctx)
 }

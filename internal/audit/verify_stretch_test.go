@@ -159,6 +159,7 @@ func TestVerifyHoldsIndexesAgainstTheirTable(t *testing.T) {
 		"another record":      {"audit_events_by_time", `(tree, time, seq)`, `(tree, time, 4 - seq)`},
 		"another order":       {"audit_events_by_time", `(tree, time, seq)`, `(tree, time DESC, seq)`},
 		"a record too many":   {"audit_events_covering", `IN ('audit.purge', 'audit.erase', 'audit.key.change')`, `IN ('member.password.delete')`},
+		"bytes":               {"audit_events_by_operation", `(tree, operation_id, seq)`, `(tree, CAST(operation_id AS BLOB), seq)`},
 		"a record too little": {"audit_events_by_operation", `<> ''`, `<> '' AND seq <> 1`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -178,6 +179,35 @@ func TestVerifyHoldsIndexesAgainstTheirTable(t *testing.T) {
 			rewrite(c.meanwhile, c.before)
 			if err := s.verifyFile(t, ""); !errors.Is(err, audit.ErrTampered) || !strings.Contains(err.Error(), "damaged") {
 				t.Errorf("Verify: %v, want damage", err)
+			}
+		})
+	}
+}
+
+// Bytes in place of a text read the same, and no query finds them.
+func TestVerifyFindsBytesInPlaceOfATextOfSQLite(t *testing.T) {
+	t.Parallel()
+	for _, column := range []string{"id", "bytes", "action", "phase", "operation_id", "outcome", "actor_id", "target_id"} {
+		t.Run(column, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			for n := range 4 {
+				s.record(t, deletion(acme, n))
+			}
+			s.db.Close()
+			rewrite := func(from, to string) {
+				t.Helper()
+				s.tamper(t, `PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '`+from+`', '`+to+`') WHERE name = 'audit_events'`)
+			}
+			rewrite(`) STRICT`, `)`)
+			s.tamper(t, `UPDATE audit_events SET `+column+` = CAST(`+column+` AS BLOB) WHERE tree = 2 AND seq = 1`)
+			s.tamper(t, `PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = sql || ' STRICT' WHERE name = 'audit_events'`)
+			if err := s.verifyFile(t, ""); !errors.Is(err, audit.ErrTampered) {
+				t.Errorf("Verify: %v, want ErrTampered", err)
+			}
+			s.open(t)
+			if _, err := s.log.Verify(t.Context(), acme, nil); !errors.Is(err, audit.ErrTampered) {
+				t.Errorf("Log.Verify: %v, want ErrTampered", err)
 			}
 		})
 	}

@@ -23,6 +23,7 @@ type DB struct {
 	writer *sql.DB // nil when the store was opened for reading
 	reader *sql.DB
 	stable func() error // nil unless the store is read without locks
+	file   *storeFile   // nil unless it is SQLite
 
 	mu    sync.Mutex
 	hooks map[*sql.Tx][]func() // what to call when a transaction of Write has been committed
@@ -213,5 +214,5 @@ func (db *DB) Close() error {
 		// The writer last: its connection is the one that can tidy up the write-ahead log.
 		err = errors.Join(err, db.writer.Close())
 	}
-	return err
+	return errors.Join(err, db.file.close())
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +22,8 @@ type Index struct {
 // store's own check of them does (see DB.Entries).
 type EntryReader interface {
 	// Rows is what to select rows of the audit's events from, so that each comes by way of its key and all of its
-	// columns from the table; with the alias of the table, that of the key's columns, and what says which row it is.
-	Rows() (from, table, key, place string)
+	// columns from the table, which is called e; with the alias of the key's columns, and what says which row it is.
+	Rows() (from, key, place string)
 	// Indexes are those of the events' table, but for that of the key. ok is false when it has others, or not these.
 	Indexes(ctx context.Context, tx *sql.Tx) (indexes []Index, ok bool, err error)
 	// Each calls fn with the entries of an index, in its order, which it checks. An entry is the values of the key and
@@ -53,24 +54,74 @@ func eventIndexes() []Index {
 	}
 }
 
-func (sqliteDialect) Rows() (from, table, key, place string) {
+func (sqliteDialect) Rows() (from, key, place string) {
 	// Where the columns of a key are asked of the table itself, SQLite takes them from the index all the same.
-	return `audit_events i INDEXED BY ` + eventsKey + ` CROSS JOIN audit_events e ON e.rowid = i.rowid`, `e`, `i`, `e.rowid`
+	return `audit_events i INDEXED BY ` + eventsKey + ` CROSS JOIN audit_events e ON e.rowid = i.rowid`, `i`, `e.rowid`
 }
 
 func (sqliteDialect) Indexes(ctx context.Context, tx *sql.Tx) ([]Index, bool, error) {
-	found, err := queryNames(ctx, tx, `SELECT l.name || ' ' || group_concat(i.name, ' ')
-		FROM pragma_index_list('audit_events') l JOIN pragma_index_info(l.name) i GROUP BY l.name ORDER BY l.name`)
+	ok, err := sameSchema(ctx, tx, "audit_events")
+	return eventIndexes(), ok, err
+}
+
+// sameSchema reports whether tables and their indexes are defined as the migrations do it, to the letter: whatever else
+// they say, a column of another name for one, SQLite would show other rows than those that are there.
+func sameSchema(ctx context.Context, tx *sql.Tx, tables ...string) (bool, error) {
+	for _, table := range tables {
+		want, err := definitions(table)
+		if err != nil {
+			return false, err
+		}
+		found, err := queryNames(ctx, tx, `SELECT coalesce(sql, name) FROM sqlite_schema WHERE tbl_name = ? AND (sql IS NOT NULL OR name LIKE 'sqlite_autoindex%')`, table)
+		if err != nil {
+			return false, err
+		}
+		for i := range found {
+			found[i] = plainSQL(found[i])
+		}
+		slices.Sort(found)
+		if !slices.Equal(found, want) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// definitions are those of a table and of its indexes, sorted.
+func definitions(table string) (all []string, err error) {
+	if table == "audit_events" {
+		all = append(all, plainSQL(eventsTable), eventsKey)
+		for _, index := range eventIndexes() {
+			all = append(all, index.definition())
+		}
+		slices.Sort(all)
+		return all, nil
+	}
+	text, err := migrations.ReadFile("migrations/sqlite/00006_texts.sql")
 	if err != nil {
-		return nil, false, err
+		return nil, fmt.Errorf("read migrations: %w", err)
 	}
-	indexes := eventIndexes()
-	want := []string{eventsKey + " tree seq"}
-	for _, index := range indexes {
-		want = append(want, index.Name+" "+strings.Join(index.Key, " "))
+	_, definition, _ := strings.Cut(string(text), "CREATE TABLE "+table)
+	definition, _, _ = strings.Cut(definition, ";")
+	return []string{plainSQL("CREATE TABLE " + table + definition)}, nil
+}
+
+func (index Index) definition() string {
+	if strings.HasPrefix(index.Name, "sqlite_autoindex") {
+		return index.Name
 	}
-	slices.Sort(want)
-	return indexes, slices.Equal(found, want), nil
+	definition := `CREATE INDEX ` + index.Name + ` ON audit_events (` + strings.Join(index.Key, ", ") + `)`
+	if index.Where != "" {
+		definition += ` WHERE ` + index.Where
+	}
+	return definition
+}
+
+var sqlComment = regexp.MustCompile(`--.*`)
+
+// plainSQL is SQL without comments, on one line. No text in it has two spaces or hyphens.
+func plainSQL(text string) string {
+	return strings.Join(strings.Fields(sqlComment.ReplaceAllString(text, "")), " ")
 }
 
 // entriesAtOnce is how many entries one query reads. They come as one value, as a row for each would take as long again.
@@ -86,7 +137,7 @@ func (sqliteDialect) Each(ctx context.Context, tx *sql.Tx, index Index, fn func(
 		if len(conditions) > 0 {
 			where = ` WHERE ` + strings.Join(conditions, ` AND `)
 		}
-		return `SELECT coalesce(group_concat(concat_ws(char(10), ` + key + `, place, ''), ''), '') FROM (
+		return `SELECT coalesce(group_concat(concat_ws(char(10), ` + key + `, place, ''), ''), ''), ` + typed(index) + ` FROM (
 			SELECT ` + key + `, rowid AS place FROM audit_events INDEXED BY ` + index.Name + where + ` ORDER BY ` + key + ` LIMIT ` + strconv.Itoa(entriesAtOnce) + `)`
 	}
 	first, next := query(), query(`(`+key+`) > (?`+strings.Repeat(`, ?`, len(index.Key)-1)+`)`)
@@ -97,8 +148,12 @@ func (sqliteDialect) Each(ctx context.Context, tx *sql.Tx, index Index, fn func(
 			q, args = first, nil
 		}
 		var entries string
-		if err := tx.QueryRowContext(ctx, q, args...).Scan(&entries); err != nil {
+		var typed bool
+		if err := tx.QueryRowContext(ctx, q, args...).Scan(&entries, &typed); err != nil {
 			return err
+		}
+		if !typed {
+			return fmt.Errorf("an index has something else in place of a text: %s", index.Name)
 		}
 		if entries == "" {
 			return nil
@@ -116,6 +171,17 @@ func (sqliteDialect) Each(ctx context.Context, tx *sql.Tx, index Index, fn func(
 			entries, last = entries[length:], entry
 		}
 	}
+}
+
+// typed is whether all texts of an index are that: numbers are less than any text, bytes are more.
+func typed(index Index) string {
+	conditions := []string{`1`}
+	for _, column := range index.Key {
+		if isText(column) {
+			conditions = append(conditions, `coalesce(min(`+column+`) >= '' AND max(`+column+`) < x'', 1)`)
+		}
+	}
+	return strings.Join(conditions, ` AND `)
 }
 
 func isText(column string) bool {

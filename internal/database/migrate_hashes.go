@@ -25,24 +25,27 @@ func hashesMigration(dialect goose.Dialect) *goose.Migration {
 	return goose.NewGoMigration(hashesVersion, &goose.GoFunc{RunTx: move}, nil)
 }
 
+// eventsTable is audit_events as SQLite has it from then on.
+const eventsTable = `CREATE TABLE audit_events (
+  tree         INTEGER NOT NULL,
+  seq          INTEGER NOT NULL,        -- place in the tree, from 0 without gaps
+  id           TEXT    NOT NULL UNIQUE, -- UUIDv7
+  bytes        TEXT,                    -- the event, exactly as hashed. NULL is for bodies purged by a retention rule
+  time         INTEGER NOT NULL,        -- unix ms. From here to target_id: copied out of bytes for searching
+  action       TEXT    NOT NULL,
+  phase        TEXT    NOT NULL,
+  operation_id TEXT    NOT NULL,
+  outcome      TEXT    NOT NULL,
+  actor_id     TEXT    NOT NULL,
+  target_id    TEXT    NOT NULL,
+  hashes       BLOB    NOT NULL,        -- hash of the record, then of each subtree (RFC 6962) that it is the last record of, the smallest first
+  PRIMARY KEY (tree, seq)
+) STRICT`
+
 // SQLite writes the rows anew, in the order in which they are read, as a row that grows would leave its page.
 func moveHashesSQLite(ctx context.Context, tx *sql.Tx) error {
 	const create = `ALTER TABLE audit_events RENAME TO audit_events_before;
-		CREATE TABLE audit_events (
-			tree         INTEGER NOT NULL,
-			seq          INTEGER NOT NULL,        -- place in the tree, from 0 without gaps
-			id           TEXT    NOT NULL UNIQUE, -- UUIDv7
-			bytes        TEXT,                    -- the event, exactly as hashed. NULL is for bodies purged by a retention rule
-			time         INTEGER NOT NULL,        -- unix ms. From here to target_id: copied out of bytes for searching
-			action       TEXT    NOT NULL,
-			phase        TEXT    NOT NULL,
-			operation_id TEXT    NOT NULL,
-			outcome      TEXT    NOT NULL,
-			actor_id     TEXT    NOT NULL,
-			target_id    TEXT    NOT NULL,
-			hashes       BLOB    NOT NULL,        -- hash of the record, then of each subtree (RFC 6962) that it is the last record of, the smallest first
-			PRIMARY KEY (tree, seq)
-		) STRICT`
+		` + eventsTable
 	if _, err := tx.ExecContext(ctx, create); err != nil {
 		return err
 	}

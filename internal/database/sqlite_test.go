@@ -79,7 +79,7 @@ func TestSettingsOfTheConnections(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "console.db"))
 	pragmas := map[string][2]int{ // of the writer and of readers
-		"synchronous": {2, 2}, "foreign_keys": {1, 0}, "busy_timeout": {10000, 10000}, "query_only": {0, 1}, "secure_delete": {1, 0},
+		"synchronous": {2, 2}, "foreign_keys": {1, 0}, "busy_timeout": {10000, 10000}, "query_only": {0, 1}, "secure_delete": {1, 0}, "page_size": {8192, 8192},
 	}
 	for pragma, want := range pragmas {
 		var writer, reader int

@@ -18,6 +18,9 @@ type Selection struct {
 	Numbers, Texts []string
 	// Plain are expressions of text or bytes whose values come one by one.
 	Plain []string
+	// Typed are expressions that are text and not NULL, or Packed is "". In SQLite, where any column can hold anything,
+	// bytes are packed like the text that no query finds any more; PostgreSQL does not look.
+	Typed []string
 	// From is the rest of the query, with ? for each argument.
 	From string
 	Args []int64
@@ -97,7 +100,13 @@ func sqliteSelect(s Selection) string {
 		packed = append(packed, `ifnull(`+column+`, char(0))`)
 	}
 	if len(packed) > 0 {
-		columns = append(columns, `concat_ws(char(10), `+strings.Join(packed, `, `)+`, '')`)
+		all := `concat_ws(char(10), ` + strings.Join(packed, `, `) + `, '')`
+		if len(s.Typed) > 0 {
+			// Numbers are less than any text, bytes are more.
+			typed := strings.Join(s.Typed, `, `)
+			all = `CASE WHEN min(` + typed + `) >= '' AND max(` + typed + `) < x'' THEN ` + all + ` ELSE '' END`
+		}
+		columns = append(columns, all)
 	}
 	return `SELECT ` + strings.Join(append(columns, s.Plain...), `, `) + ` ` + s.From
 }

@@ -53,7 +53,7 @@ func Bench(b *testing.B, bench func(b *testing.B, s *Store)) {
 }
 
 // BenchShared is Bench for stores that several benchmarks share. What place returns is there until the test binary ends,
-// and then it is removed.
+// and then it is removed, unless BENCH_DIR is a folder where to keep SQLite stores for the next time.
 func BenchShared(b *testing.B, bench func(b *testing.B, kind string, place func(name string) *Store)) {
 	b.Helper()
 	b.Run("sqlite", func(b *testing.B) {
@@ -69,9 +69,12 @@ func BenchShared(b *testing.B, bench func(b *testing.B, kind string, place func(
 	})
 }
 
-// keptDir makes a folder that is removed when the test binary ends, however it ends.
+// keptDir is BENCH_DIR, or makes a folder that is removed when the test binary ends, however it ends.
 func keptDir(tb testing.TB) string {
 	tb.Helper()
+	if dir := os.Getenv("BENCH_DIR"); dir != "" {
+		return dir
+	}
 	dir, err := os.MkdirTemp("", "orgconsole-bench-") //nolint:usetesting // it outlives the benchmark
 	if err != nil {
 		tb.Fatal(err)
@@ -120,6 +123,12 @@ func (c *cluster) store(tb testing.TB) *Store {
 func (s *Store) create(tb testing.TB, template string) {
 	tb.Helper()
 	s.cluster.exec(tb, `CREATE DATABASE `+s.name+` OWNER `+owner+` TEMPLATE `+template)
+}
+
+// Exists reports whether there is a file of an SQLite store already.
+func (s *Store) Exists() bool {
+	_, err := os.Stat(s.path)
+	return s.path != "" && err == nil
 }
 
 // Name is the name of a PostgreSQL store's database.

@@ -1,0 +1,223 @@
+package database
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"orgconsole/internal/database/sqlitefile"
+)
+
+// Pages reads the tables of the audit out of the file of an SQLite store (see
+// package sqlitefile for why), as far as a transaction sees nothing but what is
+// in the file. It is safe for concurrent use until that transaction ends.
+type Pages struct {
+	file    *sqlitefile.File
+	roots   map[string]uint32
+	readers sync.Pool // of *pageReaders
+}
+
+// pageReaders are what one goroutine reads with.
+type pageReaders struct{ index, rows, texts *sqlitefile.Reader }
+
+// storeFile is the main file of a store, open as long as the store is: where a process closes a file, the locks that
+// SQLite has on it are gone.
+type storeFile struct {
+	*os.File
+	path string
+}
+
+func openStoreFile(path string) (*storeFile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return &storeFile{f, path}, nil
+}
+
+// Pages returns nil where the transaction sees more than what is in the file, or where the tables are not ours to the letter.
+//
+// It reads one state: while a transaction reads past an empty write-ahead log, SQLite writes nothing to the file; see
+// https://www.sqlite.org/walformat.html#reader_locks on WAL_READ_LOCK(0). That the log is empty now says that it was when
+// the transaction began, as it is not emptied under a reader.
+func (db *DB) Pages(ctx context.Context, tx *sql.Tx) (*Pages, error) {
+	if db.file == nil {
+		return nil, nil
+	}
+	// The transaction begins with the first thing that it reads.
+	if ok, err := sameSchema(ctx, tx, "audit_events", "audit_texts"); err != nil || !ok {
+		return nil, err
+	}
+	p := &Pages{roots: make(map[string]uint32)}
+	if err := p.findRoots(ctx, tx); err != nil {
+		return nil, err
+	}
+	if walInUse(db.file.path) {
+		return nil, nil
+	}
+	info, err := db.file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("look at store: %w", err)
+	}
+	if p.file, err = sqlitefile.New(db.file, info.Size()); err != nil {
+		return nil, err
+	}
+	p.readers.New = func() any { return &pageReaders{p.file.Reader(), p.file.Reader(), p.file.Reader()} }
+	return p, nil
+}
+
+// findRoots asks SQLite where the trees begin.
+func (p *Pages) findRoots(ctx context.Context, tx *sql.Tx) error {
+	rows, err := tx.QueryContext(ctx, `SELECT name, rootpage FROM sqlite_schema WHERE tbl_name IN ('audit_events', 'audit_texts') AND rootpage > 0`)
+	if err != nil {
+		return fmt.Errorf("find tables: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var root uint32
+		if err := rows.Scan(&name, &root); err != nil {
+			return fmt.Errorf("find tables: %w", err)
+		}
+		p.roots[name] = root
+	}
+	return rows.Err()
+}
+
+// The columns of the tables and of the key of audit_events, as they are stored. Bytes may be NULL.
+const (
+	keyShape    sqlitefile.Shape = "nnn"
+	eventsShape sqlitefile.Shape = "nntTnttttttb"
+	textsShape  sqlitefile.Shape = "nnTTTTTTTT"
+)
+
+// Texts calls each for the rows of audit_texts of some records of a tree, in
+// their order. Packed has the place, the texts and the salts.
+func (p *Pages) Texts(tree, first, last int64, each func(*StreamedRow)) error {
+	r := p.readers.Get().(*pageReaders) //nolint:forcetypeassert // of New
+	defer p.readers.Put(r)
+	row := &StreamedRow{}
+	var b []byte
+	return r.texts.Index(p.roots["audit_texts"], &sqlitefile.Range{Key: tree, First: first, Last: last}, textsShape, func(v []sqlitefile.Value) error {
+		b = appendPacked(b[:0], v[1:])
+		row.Packed = string(b)
+		each(row)
+		return nil
+	})
+}
+
+// appendPacked writes values as Stream packs them.
+func appendPacked(b []byte, values []sqlitefile.Value) []byte {
+	for i := range values {
+		b = append(values[i].Append(b), '\n')
+	}
+	return b
+}
+
+// Events calls each for the rows of audit_events of some records of a tree, in
+// the order of their key. Packed has which row it is, tree, place, time and the
+// other columns, Plain has bytes and hashes.
+func (p *Pages) Events(tree, first, last int64, each func(*StreamedRow)) error {
+	r := p.readers.Get().(*pageReaders) //nolint:forcetypeassert // of New
+	defer p.readers.Put(r)
+	row := &StreamedRow{Plain: make([]string, 2), Null: make([]bool, 2)}
+	events := p.roots["audit_events"]
+	var b []byte
+	return r.index.Index(p.roots[eventsKey], &sqlitefile.Range{Key: tree, First: first, Last: last}, keyShape, func(key []sqlitefile.Value) error {
+		id := key[2].Number
+		v, err := r.rows.Row(events, id, eventsShape)
+		if err != nil {
+			return err
+		}
+		// All in one, as it is so many.
+		b = append(strconv.AppendInt(b[:0], id, 10), '\n')
+		b = appendPacked(b, v[:2])
+		b = appendPacked(b, v[4:5])
+		b = appendPacked(b, v[2:3])
+		b = appendPacked(b, v[5:11])
+		packed := len(b)
+		b = append(b, v[3].Bytes...)
+		plain := len(b)
+		all := string(append(b, v[11].Bytes...))
+		row.Packed, row.Plain[0], row.Plain[1], row.Null[0] = all[:packed], all[packed:plain], all[plain:], v[3].Null
+		each(row)
+		return nil
+	})
+}
+
+// Entries calls each with the entries of an index of audit_events, as EntryReader.Each does.
+func (p *Pages) Entries(index Index, each func(entry string)) error {
+	shape := sqlitefile.Shape("")
+	for _, column := range index.Key {
+		if isText(column) {
+			shape += "t"
+		} else {
+			shape += "n"
+		}
+	}
+	last := ""
+	var b []byte
+	return p.file.Reader().Index(p.roots[index.Name], nil, shape+"n", func(v []sqlitefile.Value) error {
+		b = appendPacked(b[:0], v)
+		entry := string(b)
+		if last != "" && !inOrder(index, last, entry) {
+			return fmt.Errorf("%w: %s", errNoOrder, index.Name)
+		}
+		last = entry
+		each(entry)
+		return nil
+	})
+}
+
+const (
+	settleTries = 5
+	settlePause = 10 * time.Millisecond
+)
+
+// Settle puts what is in the write-ahead log of an SQLite store into its file, so that Pages can read it there. Where
+// somebody reads or writes all the time it does not come to that, which costs time and nothing else.
+func (db *DB) Settle(ctx context.Context) error {
+	if db.file == nil || db.writer == nil {
+		return nil
+	}
+	conn, err := db.writer.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("settle: %w", err)
+	}
+	defer conn.Close()
+	// Others must not have to wait for a reader.
+	_, err = conn.ExecContext(ctx, `PRAGMA busy_timeout = 0`)
+	for try := 0; err == nil && try < settleTries; try++ {
+		if try > 0 {
+			select {
+			case <-time.After(settlePause):
+			case <-ctx.Done():
+			}
+		}
+		busy := 0
+		if err = conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, new(any), new(any)); busy == 0 {
+			break
+		}
+	}
+	_, restored := conn.ExecContext(context.WithoutCancel(ctx), `PRAGMA busy_timeout = 10000`)
+	if err := errors.Join(err, restored); err != nil {
+		return fmt.Errorf("settle: %w", err)
+	}
+	return nil
+}
+
+// close closes what may be nil.
+func (f *storeFile) close() error {
+	if f == nil {
+		return nil
+	}
+	return f.Close()
+}
+
+var _ io.ReaderAt = (*storeFile)(nil)
