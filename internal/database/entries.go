@@ -137,7 +137,7 @@ func (sqliteDialect) Each(ctx context.Context, tx *sql.Tx, index Index, fn func(
 		if len(conditions) > 0 {
 			where = ` WHERE ` + strings.Join(conditions, ` AND `)
 		}
-		return `SELECT coalesce(group_concat(concat_ws(char(10), ` + key + `, place, ''), ''), ''), ` + typed(index) + ` FROM (
+		return `SELECT coalesce(group_concat(concat_ws(char(10), ` + key + `, place, ''), ''), '') FROM (
 			SELECT ` + key + `, rowid AS place FROM audit_events INDEXED BY ` + index.Name + where + ` ORDER BY ` + key + ` LIMIT ` + strconv.Itoa(entriesAtOnce) + `)`
 	}
 	first, next := query(), query(`(`+key+`) > (?`+strings.Repeat(`, ?`, len(index.Key)-1)+`)`)
@@ -148,12 +148,8 @@ func (sqliteDialect) Each(ctx context.Context, tx *sql.Tx, index Index, fn func(
 			q, args = first, nil
 		}
 		var entries string
-		var typed bool
-		if err := tx.QueryRowContext(ctx, q, args...).Scan(&entries, &typed); err != nil {
+		if err := tx.QueryRowContext(ctx, q, args...).Scan(&entries); err != nil {
 			return err
-		}
-		if !typed {
-			return fmt.Errorf("an index has something else in place of a text: %s", index.Name)
 		}
 		if entries == "" {
 			return nil
@@ -171,17 +167,6 @@ func (sqliteDialect) Each(ctx context.Context, tx *sql.Tx, index Index, fn func(
 			entries, last = entries[length:], entry
 		}
 	}
-}
-
-// typed is whether all texts of an index are that: numbers are less than any text, bytes are more.
-func typed(index Index) string {
-	conditions := []string{`1`}
-	for _, column := range index.Key {
-		if isText(column) {
-			conditions = append(conditions, `coalesce(min(`+column+`) >= '' AND max(`+column+`) < x'', 1)`)
-		}
-	}
-	return strings.Join(conditions, ` AND `)
 }
 
 func isText(column string) bool {

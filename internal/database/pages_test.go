@@ -1,6 +1,7 @@
 package database_test
 
 import (
+	"context"
 	"database/sql"
 	"encoding/binary"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"orgconsole/internal/database"
 	"orgconsole/internal/database/databasetest"
@@ -226,7 +228,9 @@ func TestPagesOfAStoreInUse(t *testing.T) {
 	}
 	settle := func() {
 		t.Helper()
-		if err := db.Settle(t.Context()); err != nil {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // half of what a writer waits for others
+		defer cancel()
+		if err := db.Settle(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -78,6 +78,9 @@ func TestAnyPathWillDo(t *testing.T) {
 func TestSettingsOfTheConnections(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "console.db"))
+	if err := db.Settle(t.Context()); err != nil { // which changes one for a moment
+		t.Fatal(err)
+	}
 	pragmas := map[string][2]int{ // of the writer and of readers
 		"synchronous": {2, 2}, "foreign_keys": {1, 0}, "busy_timeout": {10000, 10000}, "query_only": {0, 1}, "secure_delete": {1, 0}, "page_size": {8192, 8192},
 	}
