@@ -34,8 +34,12 @@ func populated(tb testing.TB, place maker) *store {
 
 func (s *store) erase(tb testing.TB, organizationID string, e audit.Erasure) (n int, err error) {
 	tb.Helper()
+	c, err := s.log.Candidates(tb.Context(), organizationID, e)
+	if err != nil {
+		return 0, err
+	}
 	err = s.log.Write(tb.Context(), func(tx *sql.Tx) (err error) {
-		n, err = s.log.Erase(tb.Context(), tx, organizationID, e)
+		n, err = s.log.Erase(tb.Context(), tx, organizationID, e, c)
 		return err
 	})
 	return n, err
@@ -107,6 +111,51 @@ func TestErase(t *testing.T) {
 		}
 		if err := s.verifyFile(t, state); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// Nobody waits while a log is looked through, so that records may come meanwhile.
+func TestEraseOfRecordsSinceItWasLookedFor(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, place maker) {
+		s := populated(t, place)
+		e := audit.Erasure{MemberID: erased, Email: "person1@acme.example", Reason: "DPO-7"}
+		candidates, err := s.log.Candidates(t.Context(), acme, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.record(t, deletion(acme, 2))
+		s.record(t, deletion(acme, 4))
+		for i, want := range []int{10, 0} {
+			err = s.log.Write(t.Context(), func(tx *sql.Tx) error {
+				n, err := s.log.Erase(t.Context(), tx, acme, e, candidates)
+				if n != want {
+					t.Errorf("Erase, time %d: %d, want %d", i, n, want)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.verifyFile(t, ""); err != nil {
+			t.Fatal(err)
+		}
+		// Whoever did not look finds them all, too.
+		s.record(t, deletion(acme, 2))
+		err = s.log.Write(t.Context(), func(tx *sql.Tx) error {
+			n, err := s.log.Erase(t.Context(), tx, acme, e, audit.Candidates{})
+			if n != 2 {
+				t.Errorf("Erase without candidates: %d, want 2", n)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if none, err := s.log.Candidates(t.Context(), "organization-test-nobody", e); err != nil || !cmp.Equal(none, audit.Candidates{}, cmp.AllowUnexported(audit.Candidates{})) {
+			t.Errorf("candidates of no log: %+v, %v", none, err)
 		}
 	})
 }

@@ -35,7 +35,7 @@ func TestPurgedAndErasedArePagesNotErrors(t *testing.T) {
 	erased := record(audit.PhaseOutcome, audit.OutcomeDenied, "", "member-test-b", "bo@acme.example")
 	err := s.audit.Write(t.Context(), func(tx *sql.Tx) error {
 		for _, member := range []string{"member-test-b", "member-test-t"} {
-			if _, err := s.audit.Erase(t.Context(), tx, org, audit.Erasure{MemberID: member, Reason: "DPO-7"}); err != nil {
+			if _, err := s.audit.Erase(t.Context(), tx, org, audit.Erasure{MemberID: member, Reason: "DPO-7"}, audit.Candidates{}); err != nil {
 				return err
 			}
 		}

@@ -24,9 +24,13 @@ type Erased struct {
 // one for each tree: after an error it can be done again.
 func Erase(ctx context.Context, db *database.DB, log *audit.Log, organizationID string, e audit.Erasure) (Erased, error) {
 	var done Erased
-	err := db.Write(ctx, func(tx *sql.Tx) (err error) {
+	candidates, err := log.Candidates(ctx, organizationID, e)
+	if err != nil {
+		return Erased{}, err
+	}
+	err = db.Write(ctx, func(tx *sql.Tx) (err error) {
 		done = Erased{}
-		if done.Texts, err = log.Erase(ctx, tx, organizationID, e); err != nil {
+		if done.Texts, err = log.Erase(ctx, tx, organizationID, e, candidates); err != nil {
 			return err
 		}
 		return done.operations(ctx, db, tx, organizationID, e.MemberID)
@@ -34,9 +38,12 @@ func Erase(ctx context.Context, db *database.DB, log *audit.Log, organizationID 
 	if err != nil {
 		return Erased{}, err
 	}
+	if candidates, err = log.Candidates(ctx, "", e); err != nil {
+		return done, err
+	}
 	inSystem := 0
 	err = db.Write(ctx, func(tx *sql.Tx) (err error) {
-		inSystem, err = log.Erase(ctx, tx, "", e)
+		inSystem, err = log.Erase(ctx, tx, "", e, candidates)
 		return err
 	})
 	done.Texts += inSystem
