@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/bits"
 	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -112,6 +113,7 @@ type verification struct {
 	progress func(done, total int64) // nil, or told how far a tree is read
 	entries  *entries                // nil: nothing compares the indexes with what is read
 	pages    *database.Pages         // nil: the store itself has to read
+	odd      atomic.Bool             // something was not as the pages should be: the store has to look at itself, too
 	walked   int                     // stretches that were not intact
 	walkAll  bool                    // as if none were
 	workers  []*sql.Tx               // that see what tx sees, for stretches to be verified at once
@@ -168,8 +170,10 @@ func (v *verification) run(ctx context.Context, db *database.DB, tx *sql.Tx) (er
 
 // findPages looks whether there are pages to read.
 func (v *verification) findPages(ctx context.Context, tx *sql.Tx) {
-	// Whatever is wrong with them is for the store to say.
-	v.pages, _ = v.db.Pages(ctx, tx)
+	var err error
+	if v.pages, err = v.db.Pages(ctx, tx); err != nil {
+		v.odd.Store(true) // what is wrong is for the store to say
+	}
 }
 
 // tree verifies one tree from its first record to its checkpoint.

@@ -23,6 +23,8 @@ const (
 	stretchLevel = 16
 	// stretchChunk is how many records are read at once. A stretch is a multiple of it.
 	stretchChunk = 1 << 11
+	// mostTexts is more bytes than the texts of a chunk have.
+	mostTexts = stretchChunk * 4 * 4 * (maxText + 64)
 )
 
 // stretch is what a worker found out about the records of one stretch.
@@ -158,7 +160,8 @@ func (w *walk) stretch(ctx context.Context, tx *sql.Tx, first int64) stretched {
 		if s := w.readStretch(ctx, tx, w.v.pages, first); s.intact {
 			return s
 		}
-		// What the pages say is for SQLite to judge.
+		// What the pages say is for SQLite to judge: it may find a row that they do not, and the other way round.
+		w.v.odd.Store(true)
 	}
 	return w.readStretch(ctx, tx, nil, first)
 }
@@ -210,6 +213,10 @@ func (r *stretchReader) chunk(ctx context.Context, end int64) bool {
 	tree, first, last := r.w.t.number, r.next, end-1
 	var texts strings.Builder
 	text := func(row *database.StreamedRow) {
+		if texts.Len() > mostTexts {
+			r.wrong = true
+			return
+		}
 		texts.WriteString(row.Packed)
 		r.rows++
 	}

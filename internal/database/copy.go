@@ -222,7 +222,7 @@ func lookInto(ctx context.Context, rawURL string) (*DB, error) {
 		return nil, fmt.Errorf("open store: %s is not a file", path)
 	}
 	query := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "query_only(1)"}}
-	if !walInUse(path) {
+	if !somethingBeside(path) {
 		query.Set("immutable", "1") // or reading would leave files beside it
 	}
 	db := newSQLite(path)

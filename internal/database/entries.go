@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -24,7 +25,7 @@ type EntryReader interface {
 	// Rows is what to select rows of the audit's events from, so that each comes by way of its key and all of its
 	// columns from the table, which is called e; with the alias of the key's columns, and what says which row it is.
 	Rows() (from, key, place string)
-	// Indexes are those of the events' table, but for that of the key. ok is false when it has others, or not these.
+	// Indexes are those of the events' table. ok is false when it has others, or not these.
 	Indexes(ctx context.Context, tx *sql.Tx) (indexes []Index, ok bool, err error)
 	// Each calls fn with the entries of an index, in its order, which it checks. An entry is the values of the key and
 	// which row it is of, each with a line feed after it.
@@ -51,6 +52,7 @@ func eventIndexes() []Index {
 		{Name: "audit_events_covering", Key: []string{"tree", "seq"}, Where: `action IN ('audit.purge', 'audit.erase', 'audit.key.change')`},
 		{Name: "audit_events_reviews", Key: []string{"tree", "actor_id", "seq"}, Where: `action = 'audit.review' AND target_id >= '0-' AND target_id < '0.'`},
 		{Name: "sqlite_autoindex_audit_events_1", Key: []string{"id"}},
+		{Name: eventsKey, Key: []string{"tree", "seq"}},
 	}
 }
 
@@ -60,55 +62,90 @@ func (sqliteDialect) Rows() (from, key, place string) {
 }
 
 func (sqliteDialect) Indexes(ctx context.Context, tx *sql.Tx) ([]Index, bool, error) {
-	ok, err := sameSchema(ctx, tx, "audit_events")
-	return eventIndexes(), ok, err
+	roots, err := rootsOfOurs(ctx, tx)
+	return eventIndexes(), roots != nil, err
 }
 
-// sameSchema reports whether tables and their indexes are defined as the migrations do it, to the letter: whatever else
-// they say, a column of another name for one, SQLite would show other rows than those that are there.
-func sameSchema(ctx context.Context, tx *sql.Tx, tables ...string) (bool, error) {
-	for _, table := range tables {
-		want, err := definitions(table)
-		if err != nil {
-			return false, err
-		}
-		found, err := queryNames(ctx, tx, `SELECT coalesce(sql, name) FROM sqlite_schema WHERE tbl_name = ? AND (sql IS NOT NULL OR name LIKE 'sqlite_autoindex%')`, table)
-		if err != nil {
-			return false, err
-		}
-		for i := range found {
-			found[i] = plainSQL(found[i])
-		}
-		slices.Sort(found)
-		if !slices.Equal(found, want) {
-			return false, nil
+// rootsOfOurs returns the pages at which the tables of events and of texts, and their indexes, begin. It returns nil where
+// they are not defined as the migrations do it, to the letter: whatever else the schema says, a column of another name for
+// one, SQLite would show other rows than those that are there.
+func rootsOfOurs(ctx context.Context, tx *sql.Tx) (map[string]uint32, error) {
+	want := make(map[string]string) // by type, name and table
+	for _, table := range []string{"audit_events", "audit_texts"} {
+		if err := definitions(table, want); err != nil {
+			return nil, err
 		}
 	}
-	return true, nil
+	rows, err := tx.QueryContext(ctx, `SELECT type, name, tbl_name, coalesce(rootpage, 0), coalesce(sql, '') FROM sqlite_schema`)
+	if err != nil {
+		return nil, fmt.Errorf("read schema: %w", err)
+	}
+	defer rows.Close()
+	roots, names := make(map[string]uint32), make(map[string]bool)
+	for rows.Next() {
+		var kind, name, table, text string
+		var root int64
+		if err := rows.Scan(&kind, &name, &table, &root, &text); err != nil {
+			return nil, fmt.Errorf("read schema: %w", err)
+		}
+		// SQLite tells no capitals from small letters, and takes the last of several of one name.
+		lower := strings.ToLower(name)
+		if names[lower] || !plainASCII(kind+name+table+text) || root < 0 || root > math.MaxUint32 {
+			return nil, nil
+		}
+		names[lower] = true
+		definition, ours := want[kind+" "+name+" "+table]
+		switch {
+		case ours && plainSQL(text) == definition:
+			roots[name] = uint32(root)
+		case ours || ofOurs.MatchString(name+" "+table+" "+text):
+			return nil, nil
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("read schema: %w", err)
+	}
+	if len(roots) != len(want) {
+		return nil, nil
+	}
+	return roots, nil
 }
 
-// definitions are those of a table and of its indexes, sorted.
-func definitions(table string) (all []string, err error) {
-	if table == "audit_events" {
-		all = append(all, plainSQL(eventsTable), eventsKey)
-		for _, index := range eventIndexes() {
-			all = append(all, index.definition())
+var ofOurs = regexp.MustCompile(`(?i)audit_(events|texts)`)
+
+// plainASCII is for texts that SQLite and this program read alike: it ends at the character 0, and counts others as
+// letters that are spaces here.
+func plainASCII(s string) bool {
+	for _, c := range []byte(s) {
+		if c >= 0x7f || c < ' ' && c != '\n' && c != '\t' {
+			return false
 		}
-		slices.Sort(all)
-		return all, nil
+	}
+	return true
+}
+
+// definitions adds those of a table and of its indexes.
+func definitions(table string, all map[string]string) error {
+	if table == "audit_events" {
+		all["table audit_events audit_events"] = plainSQL(eventsTable)
+		for _, index := range eventIndexes() {
+			all["index "+index.Name+" audit_events"] = index.definition()
+		}
+		return nil
 	}
 	text, err := migrations.ReadFile("migrations/sqlite/00006_texts.sql")
 	if err != nil {
-		return nil, fmt.Errorf("read migrations: %w", err)
+		return fmt.Errorf("read migrations: %w", err)
 	}
 	_, definition, _ := strings.Cut(string(text), "CREATE TABLE "+table)
 	definition, _, _ = strings.Cut(definition, ";")
-	return []string{plainSQL("CREATE TABLE " + table + definition)}, nil
+	all["table "+table+" "+table] = plainSQL("CREATE TABLE " + table + definition)
+	return nil
 }
 
 func (index Index) definition() string {
 	if strings.HasPrefix(index.Name, "sqlite_autoindex") {
-		return index.Name
+		return ""
 	}
 	definition := `CREATE INDEX ` + index.Name + ` ON audit_events (` + strings.Join(index.Key, ", ") + `)`
 	if index.Where != "" {

@@ -3,10 +3,10 @@ package database
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -51,14 +51,12 @@ func (db *DB) Pages(ctx context.Context, tx *sql.Tx) (*Pages, error) {
 		return nil, nil
 	}
 	// The transaction begins with the first thing that it reads.
-	if ok, err := sameSchema(ctx, tx, "audit_events", "audit_texts"); err != nil || !ok {
+	roots, err := rootsOfOurs(ctx, tx)
+	if err != nil || roots == nil {
 		return nil, err
 	}
-	p := &Pages{roots: make(map[string]uint32)}
-	if err := p.findRoots(ctx, tx); err != nil {
-		return nil, err
-	}
-	if walInUse(db.file.path) {
+	p := &Pages{roots: roots}
+	if somethingBeside(db.file.path) {
 		return nil, nil
 	}
 	info, err := db.file.Stat()
@@ -70,24 +68,6 @@ func (db *DB) Pages(ctx context.Context, tx *sql.Tx) (*Pages, error) {
 	}
 	p.readers.New = func() any { return &pageReaders{p.file.Reader(), p.file.Reader(), p.file.Reader()} }
 	return p, nil
-}
-
-// findRoots asks SQLite where the trees begin.
-func (p *Pages) findRoots(ctx context.Context, tx *sql.Tx) error {
-	rows, err := tx.QueryContext(ctx, `SELECT name, rootpage FROM sqlite_schema WHERE tbl_name IN ('audit_events', 'audit_texts') AND rootpage > 0`)
-	if err != nil {
-		return fmt.Errorf("find tables: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var name string
-		var root uint32
-		if err := rows.Scan(&name, &root); err != nil {
-			return fmt.Errorf("find tables: %w", err)
-		}
-		p.roots[name] = root
-	}
-	return rows.Err()
 }
 
 // The columns of the tables and of the key of audit_events, as they are stored. Bytes may be NULL.
@@ -175,13 +155,27 @@ func (p *Pages) Entries(index Index, each func(entry string)) error {
 	})
 }
 
+// TextsInOrder is nil when the rows of audit_texts stand in order, all of them, so that whoever looks for one finds it.
+func (p *Pages) TextsInOrder() error {
+	var before [2]int64
+	some := false
+	return p.file.Reader().Index(p.roots["audit_texts"], nil, textsShape, func(v []sqlitefile.Value) error {
+		place := [2]int64{v[0].Number, v[1].Number}
+		if some && slices.Compare(place[:], before[:]) <= 0 {
+			return fmt.Errorf("%w: audit_texts", errNoOrder)
+		}
+		some, before = true, place
+		return nil
+	})
+}
+
 const (
 	settleTries = 5
 	settlePause = 10 * time.Millisecond
 )
 
 // Settle puts what is in the write-ahead log of an SQLite store into its file, so that Pages can read it there. Where
-// somebody reads or writes all the time it does not come to that, which costs time and nothing else.
+// somebody reads or writes all the time, or the disk is full, it does not come to that, which costs time and nothing else.
 func (db *DB) Settle(ctx context.Context) error {
 	if db.file == nil || db.writer == nil {
 		return nil
@@ -205,11 +199,10 @@ func (db *DB) Settle(ctx context.Context) error {
 			break
 		}
 	}
-	_, restored := conn.ExecContext(context.WithoutCancel(ctx), `PRAGMA busy_timeout = 10000`)
-	if err := errors.Join(err, restored); err != nil {
+	if _, err := conn.ExecContext(context.WithoutCancel(ctx), `PRAGMA busy_timeout = 10000`); err != nil {
 		return fmt.Errorf("settle: %w", err)
 	}
-	return nil
+	return ctx.Err()
 }
 
 // close closes what may be nil.

@@ -23,13 +23,16 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 		return nil, fmt.Errorf("create store: %w", err)
 	}
 	db := newSQLite(path)
+	path, err := filepath.EvalSymlinks(path) // as SQLite does
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	// A record of the audit takes some 1,500 bytes, of which pages of the usual size waste a quarter. What exists keeps
 	// the size it has. The driver sets journal_mode, which makes the first page, after all of these.
 	//
 	// Deleted is overwritten always, not just while somebody is erased: rows of the index are deleted all the time, and
 	// what is in their pages then would never be found again.
 	pragmas := []string{"page_size(8192)", "busy_timeout(10000)", "synchronous(FULL)", "foreign_keys(1)", "secure_delete(ON)"}
-	var err error
 	if db.writer, err = openPool(path, url.Values{"mode": {"rw"}, "_txlock": {"immediate"}, "_journal_mode": {"WAL"}, "_pragma": pragmas}, 1); err != nil {
 		return nil, err
 	}
@@ -95,6 +98,11 @@ func createFile(path string) error {
 }
 
 func openSQLiteReadOnly(ctx context.Context, path string) (*DB, error) {
+	db := newSQLite(path)
+	path, err := filepath.EvalSymlinks(path) // as SQLite does, to find what is beside the file
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
 	before, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -102,12 +110,14 @@ func openSQLiteReadOnly(ctx context.Context, path string) (*DB, error) {
 	if !before.Mode().IsRegular() {
 		return nil, fmt.Errorf("open store: %s is not a file", path)
 	}
+	if journal, err := os.Stat(path + "-journal"); err == nil && journal.Size() > 0 {
+		return nil, fmt.Errorf("open store: beside it is %s-journal, of a change that was cut off and that whoever opens it for writing next takes back: do that first, with a console or a copy", filepath.Base(path))
+	}
 	query := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(10000)", "query_only(1)"}}
-	db := newSQLite(path)
 	if db.file, err = openStoreFile(path); err != nil {
 		return nil, err
 	}
-	if !walInUse(path) {
+	if !somethingBeside(path) {
 		// Nobody has it open, and even reading would otherwise leave files beside it. Without locks a writer that
 		// comes now is not noticed, so whoever needs to be sure asks Stable at the end.
 		query.Set("immutable", "1")
@@ -116,7 +126,7 @@ func openSQLiteReadOnly(ctx context.Context, path string) (*DB, error) {
 			if err != nil {
 				return fmt.Errorf("the store changed while it was read: %w", err)
 			}
-			if walInUse(path) || !os.SameFile(before, after) || before.Size() != after.Size() || !before.ModTime().Equal(after.ModTime()) {
+			if somethingBeside(path) || !os.SameFile(before, after) || before.Size() != after.Size() || !before.ModTime().Equal(after.ModTime()) {
 				return errors.New("the store changed while it was read: try again")
 			}
 			return nil
@@ -131,10 +141,15 @@ func openSQLiteReadOnly(ctx context.Context, path string) (*DB, error) {
 	return db, nil
 }
 
-// walInUse reports whether the state of the store is not in its main file alone.
-func walInUse(path string) bool {
-	wal, err := os.Stat(path + "-wal")
-	return err == nil && wal.Size() > 0
+// somethingBeside reports whether the state of the store is not in its main file alone: whether there is a write-ahead log, or a
+// journal of what SQLite will take back.
+func somethingBeside(path string) bool {
+	for _, end := range []string{"-wal", "-journal"} {
+		if info, err := os.Stat(path + end); err == nil && info.Size() > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return true
+		}
+	}
+	return false
 }
 
 func checkSQLiteSchema(ctx context.Context, db *sql.DB) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 // ErrFormat says that something is not as SQLite writes it.
@@ -13,9 +14,9 @@ var ErrFormat = errors.New("the file is not as SQLite writes it")
 // File is the file of a database. It is safe for concurrent use.
 type File struct {
 	from   io.ReaderAt
-	size   int64
-	page   int // bytes of a page
-	usable int // of them, what SQLite itself uses
+	size   int64 // of the pages that SQLite knows of
+	page   int   // bytes of a page
+	usable int   // of them, what SQLite itself uses
 }
 
 // New returns the file of a database of so many bytes.
@@ -24,17 +25,27 @@ func New(from io.ReaderAt, size int64) (*File, error) {
 	if _, err := from.ReadAt(header[:], 0); err != nil {
 		return nil, fmt.Errorf("read header: %w", err)
 	}
-	f := &File{from: from, size: size, page: int(binary.BigEndian.Uint16(header[16:]))}
+	number := func(at int) uint32 { return binary.BigEndian.Uint32(header[at:]) }
+	f := &File{from: from, page: int(binary.BigEndian.Uint16(header[16:]))}
 	if f.page == 1 {
 		f.page = 1 << 16
 	}
 	f.usable = f.page - int(header[20])
+	f.size = int64(number(28)) * int64(f.page)
 	const utf8 = 1
-	if f.page < 512 || f.page&(f.page-1) != 0 || f.usable < 480 || binary.BigEndian.Uint32(header[56:]) != utf8 || size%int64(f.page) != 0 {
-		return nil, ErrFormat
+	switch {
+	case f.page < 512 || f.page&(f.page-1) != 0 || f.usable < 480 || f.size == 0 || f.size > size:
+	case number(24) != number(92): // the number of pages is out of date
+	case number(52) != 0: // SQLite may find the rest of a long record by its map of pointers
+	case number(44) != formatOfNumbers || number(56) != utf8:
+	default:
+		return f, nil
 	}
-	return f, nil
+	return nil, ErrFormat
 }
+
+// formatOfNumbers is the schema format in which 0 and 1 take no byte.
+const formatOfNumbers = 4
 
 func (f *File) pages() int64 { return f.size / int64(f.page) }
 
@@ -81,6 +92,22 @@ func newNode(data []byte) (n node, err error) {
 	return n, nil
 }
 
+// ascends reports whether the rows of a node of a table stand in order, so that whoever looks for one finds it.
+func (n *node) ascends() error {
+	before := int64(math.MinInt64)
+	for i := range n.cells {
+		row, err := n.row(i)
+		if err != nil {
+			return err
+		}
+		if row <= before && i > 0 {
+			return ErrFormat
+		}
+		before = row
+	}
+	return nil
+}
+
 // cell is what stands from a cell on, at least four bytes.
 func (n *node) cell(i int) ([]byte, error) {
 	at := int(binary.BigEndian.Uint16(n.data[n.array+2*i:]))
@@ -121,14 +148,21 @@ func (n *node) row(i int) (int64, error) {
 	return int64(row), nil
 }
 
-// varint reads a number of up to nine bytes; size is 0 when it is cut.
+// varint reads a number of up to nine bytes. size is 0 when it is cut, or longer than it has to be: where SQLite knows
+// that a number is small it looks at one byte only.
 func varint(b []byte) (v uint64, size int) {
 	for i := range min(len(b), 9) {
 		if i == 8 {
-			return v<<8 | uint64(b[i]), 9
+			if v = v<<8 | uint64(b[i]); v>>56 == 0 {
+				return 0, 0
+			}
+			return v, 9
 		}
 		v = v<<7 | uint64(b[i]&0x7f)
 		if b[i] < 0x80 {
+			if i > 0 && v>>(7*i) == 0 {
+				return 0, 0
+			}
 			return v, i + 1
 		}
 	}

@@ -8,8 +8,8 @@ import (
 const (
 	// deepest is more levels than any tree has.
 	deepest = 40
-	// longest is how many bytes a record has at most. SQLite allows for a thousand times as many.
-	longest = 1 << 20
+	// longest is how many bytes a record has at most. SQLite allows for ten thousand times as many.
+	longest = 1 << 17
 )
 
 // Reader reads trees of a file, for one goroutine. It keeps the last page of each level.
@@ -19,6 +19,8 @@ type Reader struct {
 	long   []byte // a record that did not fit into a page
 	beyond []byte // a page with the rest of one
 	values []Value
+	some   bool  // there was a record of this range,
+	before int64 // and this was its second number
 	left   int64 // pages that Index may still go to: no tree has more than the file
 
 	// The leaf of a table that was read last, and the rows that stand there and nowhere else: those after one, to another.
@@ -49,7 +51,18 @@ func (r *Reader) node(number uint32, depth int) (node, error) {
 		if err := r.file.read(number, l.data); err != nil {
 			return node{}, err
 		}
+		n, err := newNode(l.data[:r.file.usable])
+		if err == nil && n.cells == 0 && depth > 0 {
+			err = ErrFormat
+		}
+		if err == nil && (n.kind == leafTable || n.kind == interiorTable) {
+			err = n.ascends()
+		}
+		if err != nil {
+			return n, err
+		}
 		l.number = number
+		return n, nil
 	}
 	return newNode(l.data[:r.file.usable])
 }
@@ -119,11 +132,21 @@ func (g *Range) where(record []byte) (int, error) {
 }
 
 // Index calls each for the records of an index, or of a table WITHOUT ROWID, in their order: those of a range, or all of
-// them where it is nil. They are valid until it returns.
+// them where it is nil. They are valid until it returns. Those of a range are in strict order; whether all are is for each
+// to see, and whether those beside a range are, is not known.
 func (r *Reader) Index(root uint32, of *Range, shape Shape, each func([]Value) error) error {
 	r.left = r.file.pages()
+	r.some = false
 	_, err := r.index(root, 0, of, shape, each)
 	return err
+}
+
+// follows reports whether a record of a range comes after the one before it.
+func (r *Reader) follows(record []byte) bool {
+	v, err := pair(record)
+	after := err == nil && (!r.some || v[1] > r.before)
+	r.some, r.before = true, v[1]
+	return after
 }
 
 // index reports whether there may be more after it.
@@ -174,7 +197,11 @@ func (r *Reader) index(number uint32, depth int, of *Range, shape Shape, each fu
 		if err != nil {
 			return false, err
 		}
-		if where, err := of.where(record); err != nil || where != 0 {
+		where, err := of.where(record)
+		if err == nil && (where < 0 || where == 0 && of != nil && !r.follows(record)) {
+			err = ErrFormat
+		}
+		if err != nil || where > 0 {
 			return false, err
 		}
 		if r.values, err = shape.values(record, r.values); err != nil {
@@ -248,6 +275,19 @@ func (r *Reader) down(root uint32, row int64) error {
 			return err
 		}
 		if n.kind == leafTable {
+			if n.cells > 0 {
+				first, err := n.row(0)
+				if err != nil {
+					return err
+				}
+				last, err := n.row(n.cells - 1)
+				if err != nil {
+					return err
+				}
+				if first <= r.after && r.after > math.MinInt64 || last > r.to {
+					return ErrFormat
+				}
+			}
 			r.leaf = n
 			return nil
 		}

@@ -53,7 +53,9 @@ func (s Shape) values(record []byte, into []Value) ([]Value, error) {
 				return nil, ErrFormat
 			}
 			v.isNumber = true
-			v.Number, body = number(kind, body[:size]), body[size:]
+			if v.Number, body = number(kind, body[:size]), body[size:]; kindOf(v.Number) != kind {
+				return nil, ErrFormat
+			}
 		default:
 			size := (kind - 12) / 2
 			isText := s[i] == 't' || s[i] == 'T'
@@ -72,6 +74,19 @@ func (s Shape) values(record []byte, into []Value) ([]Value, error) {
 
 // numberSizes are the bytes that a number takes, by its serial type; 7 is a float.
 var numberSizes = [...]int{0, 1, 2, 3, 4, 6, 8, -1, 0, 0} //nolint:gochecknoglobals // a constant
+
+// kindOf is the serial type that SQLite gives to a number: the shortest.
+func kindOf(v int64) uint64 {
+	if v == 0 || v == 1 {
+		return 8 + uint64(v)
+	}
+	for kind, size := range numberSizes[:6] {
+		if kind > 0 && v>>(8*size-1) == v>>63 {
+			return uint64(kind)
+		}
+	}
+	return 6
+}
 
 func number(kind uint64, b []byte) int64 {
 	if len(b) == 0 {
@@ -99,7 +114,9 @@ func pair(record []byte) (values [2]int64, err error) {
 		if size < 0 || size > len(body) {
 			return values, ErrFormat
 		}
-		values[i] = number(uint64(kinds[0]), body[:size])
+		if values[i] = number(uint64(kinds[0]), body[:size]); kindOf(values[i]) != uint64(kinds[0]) {
+			return values, ErrFormat
+		}
 		kinds, body = kinds[1:], body[size:]
 	}
 	return values, nil
