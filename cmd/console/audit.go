@@ -13,10 +13,10 @@ import (
 )
 
 type auditCmd struct {
-	Verify auditVerifyCmd `cmd:"" help:"Verify the whole audit log of a store, an export or a receipt, offline and read-only. Exit 0: intact, 1: not, 2: cannot look."`
+	Verify auditVerifyCmd `cmd:"" help:"Verify the whole audit log of a store, an export or a receipt, offline. The store is only read; the newest checkpoints are remembered in the state folder. Exit 0: intact, 1: not, 2: cannot look."`
 	Export auditExportCmd `cmd:"" help:"Write the audit log to standard output, with the public key alone. Exit 0: all of it, 1: not intact, 2: cannot look."`
 	Copy   auditCopyCmd   `cmd:"" help:"Copy a store to an empty one of either kind, with the same proofs. Exit 0: copied, 1: not, as it is not intact or being written to, 2: cannot."`
-	Erase  auditEraseCmd  `cmd:"" help:"Erase a person from the audit log of a store; all proofs stay valid. Works while the console runs."`
+	Erase  auditEraseCmd  `cmd:"" help:"Erase a person from the audit log of a store; all proofs stay valid. Works while the console runs. Exit 0: done, or there was nothing, 1: not, 2: cannot."`
 }
 
 type auditVerifyCmd struct {
@@ -32,7 +32,7 @@ type auditStore struct {
 	DatabaseURLFile    string `setting:"CONSOLE_DATABASE_URL_FILE" placeholder:"PATH" help:"File that holds the address of the store."`
 	AuditPublicKey     string `setting:"CONSOLE_AUDIT_PUBLIC_KEY" placeholder:"KEY" help:"Public half of the key that signed the log, or several, separated by commas, if it was changed. Unset: that of the audit key, else the one beside the store."`
 	AuditPublicKeyFile string `setting:"CONSOLE_AUDIT_PUBLIC_KEY_FILE" placeholder:"PATH" help:"File that holds the public half."`
-	AuditKey           string `setting:"CONSOLE_AUDIT_KEY" placeholder:"KEY" help:"Key that signed the log; the public half is enough."`
+	AuditKey           string `setting:"CONSOLE_AUDIT_KEY" placeholder:"KEY" help:"Key that signed the log, on the host of the console. Whoever verifies elsewhere has the public half."`
 	AuditKeyFile       string `setting:"CONSOLE_AUDIT_KEY_FILE" placeholder:"PATH" help:"File that holds the key."`
 }
 

@@ -16,7 +16,7 @@ type auditCopyCmd struct {
 
 	AuditPublicKey     string `setting:"CONSOLE_AUDIT_PUBLIC_KEY" placeholder:"KEY" help:"Public half of the key that signed the log, or several, separated by commas, if it was changed. Unset: that of the audit key, else the one beside the store to copy."`
 	AuditPublicKeyFile string `setting:"CONSOLE_AUDIT_PUBLIC_KEY_FILE" placeholder:"PATH" help:"File that holds the public half."`
-	AuditKey           string `setting:"CONSOLE_AUDIT_KEY" placeholder:"KEY" help:"Key that signed the log; the public half is enough."`
+	AuditKey           string `setting:"CONSOLE_AUDIT_KEY" placeholder:"KEY" help:"Key that signed the log, on the host of the console. Whoever verifies elsewhere has the public half."`
 	AuditKeyFile       string `setting:"CONSOLE_AUDIT_KEY_FILE" placeholder:"PATH" help:"File that holds the key."`
 }
 

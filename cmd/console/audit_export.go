@@ -24,9 +24,9 @@ type auditExportCmd struct {
 	Action       string `placeholder:"NAME" help:"Only one action, such as member.password.delete."`
 	Outcome      string `placeholder:"WORD" help:"Only one outcome, such as denied."`
 	From         string `placeholder:"TIME" help:"Not before this day, such as 2026-01-31, in UTC, or this time, such as 2026-01-31T08:00:00Z."`
-	To           string `placeholder:"TIME" help:"Not after this day, or before this time."`
+	To           string `placeholder:"TIME" help:"To the end of this day, or before this time."`
 	Operation    string `placeholder:"ID" help:"Only one operation."`
-	Several      bool   `help:"Only records that stand for more than one thing done."`
+	Several      bool   `help:"Only records that stand for several things, such as an export of many events or failed sign-ins counted together."`
 	Outside      string `placeholder:"HOURS" help:"Only outside of these office hours, such as 'Mon-Fri 08:00-18:00'."`
 	TimeZone     string `default:"UTC" placeholder:"ZONE" help:"Time zone of the office hours, such as Europe/Berlin."`
 }

@@ -15,7 +15,7 @@ import (
 type auditEraseCmd struct {
 	Member       string `required:"" placeholder:"MEMBER_ID" help:"Whom to erase."`
 	Organization string `required:"" placeholder:"ID" help:"Organization of the member."`
-	Email        string `placeholder:"ADDRESS" help:"Erase also what was typed as this address by whom nobody knew, as in failed sign-ins."`
+	Email        string `placeholder:"ADDRESS" help:"Erase also what was typed as this address by somebody who was not signed in, as in failed sign-ins."`
 	Reason       string `required:"" placeholder:"TEXT" help:"Why. It is kept for ever, so it must not repeat the person's name or address: name a case instead."`
 
 	DatabaseURL     string `setting:"CONSOLE_DATABASE_URL" placeholder:"URL" help:"Store. Unset: console.db in the state folder."`

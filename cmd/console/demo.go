@@ -66,7 +66,11 @@ func (c demoCmd) Run(p *program) (err error) {
 	} else {
 		_, err = fmt.Fprintf(p.stdout, "Console: %s\n\nSign in there as one of these people:\n\n", facts.Console)
 		err = errors.Join(err, printPeople(p.stdout, facts.People))
-		fmt.Fprintf(p.stdout, "\nTheir mail:     %s\nStytch sandbox: %s\nStore:          %s\nCtrl-C ends the demo.\n", facts.Inbox, facts.Stytch, data)
+		end := "Ctrl-C ends the demo."
+		if c.Data == "" {
+			end = "Ctrl-C ends the demo and removes its store; with --data it stays."
+		}
+		fmt.Fprintf(p.stdout, "\nTheir mail:     %s\nStytch sandbox: %s\nStore:          %s\n%s\n", facts.Inbox, facts.Stytch, data, end)
 	}
 	if err != nil {
 		return err
