@@ -116,7 +116,7 @@ func TestVerifyWhereSQLiteAndThePagesDiffer(t *testing.T) {
 			`INSERT INTO sqlite_schema SELECT 'index', 'sqlite_autoindex_audit_texts_1', 'zzz', rootpage, NULL FROM sqlite_schema WHERE name = 'more'`),
 		// An index of all columns is the one that queries use.
 		"an index of a table in capitals": bySQL(`CREATE TABLE more AS SELECT * FROM audit_events WHERE 0; INSERT INTO more (rowid, ` + columns[1:] + ` SELECT rowid, * FROM audit_events ` + hidden + `;
-			CREATE INDEX its ON more ` + columns + `; CREATE INDEX mine ON audit_events ` + columns + `; ` + writable + `UPDATE sqlite_schema SET tbl_name = 'AUDIT_EVENTS' WHERE name = 'mine';
+			CREATE INDEX its ON more ` + columns + `; CREATE INDEX mine ON AUDIT_EVENTS ` + columns + `; ` + writable + `UPDATE sqlite_schema SET tbl_name = 'AUDIT_EVENTS' WHERE name = 'mine';
 			UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'its') WHERE name = 'mine'`),
 		"a definition that ends in the middle": bySQL(writable + `UPDATE sqlite_schema SET sql = replace(sql, ' WHERE', ' --' || char(0) || char(10) || ' WHERE') WHERE name = 'audit_events_covering'`),
 		"entries of nothing in the key's index": func(t *testing.T, h *hostilePages) {

@@ -81,23 +81,20 @@ func rootsOfOurs(ctx context.Context, tx *sql.Tx) (map[string]uint32, error) {
 		return nil, fmt.Errorf("read schema: %w", err)
 	}
 	defer rows.Close()
-	roots, names := make(map[string]uint32), make(map[string]bool)
+	roots := make(map[string]uint32)
 	for rows.Next() {
 		var kind, name, table, text string
 		var root int64
 		if err := rows.Scan(&kind, &name, &table, &root, &text); err != nil {
 			return nil, fmt.Errorf("read schema: %w", err)
 		}
-		// SQLite tells no capitals from small letters, and takes the last of several of one name.
-		lower := strings.ToLower(name)
-		if names[lower] || !plainASCII(kind+name+table+text) || root < 0 || root > math.MaxUint32 {
+		if !plainASCII(kind+name+table+text) || root < 0 || root > math.MaxUint32 {
 			return nil, nil
 		}
-		names[lower] = true
 		definition, ours := want[kind+" "+name+" "+table]
 		switch {
 		case ours && plainSQL(text) == definition:
-			roots[name] = uint32(root)
+			roots[name] = uint32(root) // of several SQLite takes the last, too
 		case ours || ofOurs.MatchString(name+" "+table+" "+text):
 			return nil, nil
 		}
@@ -111,6 +108,7 @@ func rootsOfOurs(ctx context.Context, tx *sql.Tx) (map[string]uint32, error) {
 	return roots, nil
 }
 
+// ofOurs finds what is about the two tables by any of its names. SQLite tells no capitals from small letters.
 var ofOurs = regexp.MustCompile(`(?i)audit_(events|texts)`)
 
 // plainASCII is for texts that SQLite and this program read alike: it ends at the character 0, and counts others as

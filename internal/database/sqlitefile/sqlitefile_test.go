@@ -286,11 +286,36 @@ func TestRowIsTheOneThatSQLiteFinds(t *testing.T) {
 	}
 }
 
-// leftmost is the first leaf of a table.
+// What stands in another order than it should may be found here and not by SQLite, which looks at other places first.
+func TestOrder(t *testing.T) {
+	t.Parallel()
+	swap := func(leaf []byte) {
+		leaf[8], leaf[9], leaf[10], leaf[11] = leaf[10], leaf[11], leaf[8], leaf[9]
+	}
+	m := makeDatabase(t, 512, 1000, 8)
+	first := slices.Sorted(mapKeys(m.rows))
+	swap(leftmost(m.data, m.table))
+	for _, row := range first[:5] {
+		if _, err := m.open(t).Reader().Row(m.table, row, tableShape); !errors.Is(err, sqlitefile.ErrFormat) {
+			t.Errorf("row %d: %v, want ErrFormat", row, err)
+		}
+	}
+	swap(leftmost(m.data, m.index))
+	var last int64
+	err := m.open(t).Reader().Index(m.index, &sqlitefile.Range{Key: 0, First: math.MinInt64, Last: math.MaxInt64}, indexShape, func(v []sqlitefile.Value) error {
+		last = v[1].Number
+		return nil
+	})
+	if !errors.Is(err, sqlitefile.ErrFormat) {
+		t.Errorf("Index to %d: %v, want ErrFormat", last, err)
+	}
+}
+
+// leftmost is the first leaf of a table or an index.
 func leftmost(data []byte, number uint32) []byte {
 	for {
 		page := data[(number-1)*512 : number*512]
-		if page[0] != 0x05 {
+		if page[0] != 0x05 && page[0] != 0x02 {
 			return page
 		}
 		number = binary.BigEndian.Uint32(page[binary.BigEndian.Uint16(page[12:]):])
