@@ -36,11 +36,11 @@ func testScreensAudit(t *testing.T, c *chromium) {
 		}
 	}
 	tb.screens([]screen{
-		{name: "audit-timeline", visit: opened("/audit?target="+member, `//summary[normalize-space()="Timeline"]`), want: 200, says: "Stytch's answer."},
+		{name: "audit-timeline", visit: opened("/audit?target="+member, `//summary[normalize-space()="Timeline and review"]`), want: 200, says: "Stytch's answer."},
 		{name: "audit-chart-table", visit: opened("/audit", `//figure//summary`), want: 200, says: "As a table, by day"},
 		{name: "audit-columns", visit: opened("/audit?columns=time,actor,target,reason,ticket,outcome,known,ip,factors,requests,seq", `//summary[normalize-space()="Columns"]`), want: 200, says: "This browser remembers them."},
 		{name: "audit-outside", visit: at("/audit?preset=outside&columns=time,actor,target,reason,outcome"), want: 200, says: "Office hours are"},
-		{name: "audit-empty-filters", visit: at("/audit?outcome=not_found&q=INC-4711"), want: 200, says: "Outcome not_found"},
+		{name: "audit-empty-filters", visit: at("/audit?outcome=not_found&q=INC-4711"), want: 200, says: "Clear outcome not_found"},
 		{name: "audit-keys", want: 200, visit: func(tb *tab) *network.Response {
 			answer := tb.open("/audit")
 			tb.do(chromedp.KeyEvent("?"))
@@ -165,7 +165,7 @@ func testAuditWithoutScript(t *testing.T, c *chromium) {
 	if eval[bool](tb, `!!document.querySelector(".keys")?.checkVisibility()`) {
 		t.Error("keys are shown that do nothing")
 	}
-	tb.do(chromedp.Click(`//summary[normalize-space()="Timeline"]`), chromedp.WaitVisible(`//li//a[normalize-space()="intent"]`))
+	tb.do(chromedp.Click(`//summary[normalize-space()="Timeline and review"]`), chromedp.WaitVisible(`//li//a[normalize-space()="intent"]`))
 	tb.do(chromedp.Click(`//summary[normalize-space()="Columns"]`), chromedp.Click(labelled("IP address")))
 	tb.load(chromedp.Click(button("Show these")))
 	if got := eval[string](tb, `[...document.querySelectorAll("table.audit thead")].at(-1).innerText`); !strings.Contains(got, "IP address") {

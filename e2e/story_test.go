@@ -100,7 +100,7 @@ func TestDeletePasswordStory(t *testing.T) {
 		receipt.says(`[role="status"]`, "Password deleted", sent[0].RequestID)
 		receipt.says("main", target.Email, target.MemberID, admin.Name, admin.Email, "caller's laptop was stolen", "INC-4711", "set", "not set")
 		for label, want := range map[string]string{
-			"Upstream status": "200", "Upstream request ID": sent[0].RequestID, "Reason": "caller's laptop was stolen", "Ticket": "INC-4711",
+			"Stytch status": "200", "Stytch request ID": sent[0].RequestID, "Reason": "caller's laptop was stolen", "Ticket": "INC-4711",
 		} {
 			if got := receipt.row(label); got != want {
 				t.Errorf("%s: %q, want %q", label, got, want)

@@ -68,7 +68,7 @@ func (a Action) Label() string {
 	case ActionExport:
 		return "Export audit"
 	case ActionReview:
-		return "Reviewed"
+		return "Mark reviewed"
 	case ActionVerify:
 		return "Verify audit"
 	case ActionTreeCreate:

@@ -164,8 +164,14 @@ func (s *Server) auditView(c echo.Context, q auditQuery, who auditViewer) templa
 		Filtered: len(q.active()) > 0, ClearURL: auditQuery{columns: q.columns}.with("", ""),
 		ColumnsInURL: strings.Join(q.columns, ","), HoursWrong: who.local.wrong,
 	}
-	if q.preset == presetOutside {
+	switch q.preset {
+	case presetOutside:
 		v.Hours = who.local.says
+	case presetSeveral:
+		v.Hours = "One record can stand for many attempts or mails alike; ×N says how many. Deletions are a record each, however many there are, and are not found here."
+	}
+	if q.backwards() {
+		v.To.Error = "To is before From."
 	}
 	for name, values := range q.filters() {
 		v.Hidden = append(v.Hidden, templates.Hidden{Name: name, Value: values[0]})
@@ -185,7 +191,7 @@ func (s *Server) presetsView(v *templates.Audit, q auditQuery, who auditViewer, 
 	for _, p := range q.presets() {
 		link := templates.Preset{Text: p.text, URL: p.url, Current: p.current}
 		if p.text == presetText(presetNew) {
-			link.Count = thousands(int(who.review.news(size)))
+			link.Count = plural(int(who.review.news(size)), "record")
 		}
 		v.Presets = append(v.Presets, link)
 	}
@@ -231,7 +237,7 @@ func (s *Server) rowsView(a *actor, v *templates.Audit, q auditQuery, list audit
 	}
 	for _, e := range list.entries {
 		row := e.row()
-		row.New = who.review.isNew(e.at)
+		row.New = e.isNew(who)
 		if e.at.Purged == nil && e.at.Damage == "" {
 			row.Review = reviewOfEvent(token, &e, q.backOf())
 		}
@@ -268,6 +274,9 @@ func (s *Server) emptyView(ctx context.Context, a *actor, v *templates.Audit, q 
 		return
 	}
 	v.Empty = "No event matches these filters."
+	if q.backwards() {
+		v.Empty += " To is before From."
+	}
 	if len(active) == 1 && active[0].value == presetNew {
 		v.Empty = "Nothing new since your last review."
 	}
@@ -275,7 +284,7 @@ func (s *Server) emptyView(ctx context.Context, a *actor, v *templates.Audit, q 
 	defer cancel()
 	for _, f := range active {
 		less := q.without(f.name)
-		link := templates.Link{Text: upperFirst(f.says()), URL: auditAddress(less.values())}
+		link := templates.Link{Text: "Clear " + f.says(), URL: auditAddress(less.values())}
 		page, err := s.audit.List(ctx, a.Session.OrganizationID, less.filter(who), "", 1)
 		if err == nil && len(page.Events) > 0 {
 			v.Helps = append(v.Helps, link)
@@ -287,7 +296,7 @@ func (s *Server) emptyView(ctx context.Context, a *actor, v *templates.Audit, q 
 
 func unsettledRow(op *helpdesk.Operation) templates.AuditRow {
 	return templates.AuditRow{
-		Time: secondOf(op.CreatedAt), Action: op.Action.Label(), Phase: string(audit.PhaseOutcome),
+		Time: secondOf(op.CreatedAt), Action: op.Action.Label(),
 		Actor:  templates.Party{Text: op.Actor.Email, URL: memberPath(op.Actor.MemberID)},
 		Target: templates.Party{Text: personName(op.Target), Detail: op.Target.Email, URL: memberPath(op.Target.MemberID)},
 		Reason: op.Reason, Ticket: op.Ticket, Outcome: outcomeBadge(audit.OutcomeUnknown),

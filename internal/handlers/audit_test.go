@@ -112,7 +112,7 @@ func TestAuditGroupsOperations(t *testing.T) {
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("timeline (-want +got):\n%s", diff)
 	}
-	if row.Find("td.c-more > details > summary").Text() != "Timeline" {
+	if row.Find("td.c-more > details > summary").Text() != "Timeline and review" {
 		t.Error("the timeline is behind no details element")
 	}
 	for _, id := range []string{intent.ID, settled.ID} {
@@ -259,8 +259,8 @@ func TestAuditSearchAndPresets(t *testing.T) {
 		links = append(links, text)
 	})
 	want := []string{
-		"All /audit?q=phished", "Denied /audit?outcome=denied&q=phished current", "Unknown /audit?outcome=unknown&q=phished",
-		"Bulk /audit?outcome=denied&preset=bulk&q=phished", "Outside office hours /audit?outcome=denied&preset=outside&q=phished",
+		"All /audit?q=phished", "Denied /audit?outcome=denied&q=phished current", "Outcome unknown /audit?outcome=unknown&q=phished",
+		"Records of many (×N) /audit?outcome=denied&preset=bulk&q=phished", "Outside office hours /audit?outcome=denied&preset=outside&q=phished",
 		"My actions /audit?outcome=denied&preset=mine&q=phished", "New since my last review /audit?outcome=denied&preset=new&q=phished",
 	}
 	if diff := cmp.Diff(want, links); diff != "" {
@@ -413,14 +413,65 @@ func TestAuditEmptyHelps(t *testing.T) {
 		t.Errorf("it says %q", got)
 	}
 	help := page.doc().Find(".empty .links").First().Find("a")
-	if help.Length() != 1 || help.Text() != "Outcome unknown" || help.AttrOr("href", "") != "/audit?action=member.password.delete&columns=time%2Caction&q=stolen" {
+	if help.Length() != 1 || help.Text() != "Clear outcome unknown" || help.AttrOr("href", "") != "/audit?action=member.password.delete&columns=time%2Caction&q=stolen" {
 		t.Errorf("it helps with %d links: %s %s", help.Length(), help.Text(), help.AttrOr("href", ""))
 	}
 	if got := b.get(help.AttrOr("href", "")).auditRows().Length(); got != 1 {
 		t.Errorf("%d rows without it", got)
 	}
-	if got := page.text(".empty .links:last-of-type"); !strings.Contains(got, "Search “stolen”") || !strings.Contains(got, "Action Delete password") {
+	if got := page.text(".empty .links:last-of-type"); !strings.Contains(got, "Clear search “stolen”") || !strings.Contains(got, "Clear action Delete password") {
 		t.Errorf("the other filters: %q", got)
+	}
+}
+
+// A date before the other finds nothing, which is said where it was typed.
+func TestAuditSaysThatToIsBeforeFrom(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn("audrey@acme.example")
+	page := b.get("/audit?from=2026-11-20&to=2026-11-19").wantStatus(http.StatusOK)
+	if got := page.text("#to-error"); got != "To is before From." || page.doc().Find("#to[aria-invalid=true][aria-describedby=to-error]").Length() != 1 {
+		t.Errorf("the field says %q", got)
+	}
+	if got := page.text(".empty .title"); !strings.Contains(got, "To is before From.") || page.doc().Find("figure.chart").Length() != 0 {
+		t.Errorf("the list says %q", got)
+	}
+	for _, dates := range []string{"from=2026-11-20&to=2026-11-20", "from=2026-11-20", "to=2026-11-20"} {
+		if b.get("/audit?"+dates).doc().Find("#to-error").Length() != 0 {
+			t.Errorf("%s is said to be backwards", dates)
+		}
+	}
+}
+
+// The preset does not find many deletions in a row, and nobody is left to think so.
+func TestAuditSaysWhatAPresetFinds(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	b := s.signIn("audrey@acme.example")
+	if got := b.get("/audit?preset=bulk").wantStatus(http.StatusOK).text("main"); !strings.Contains(got, "Deletions are a record each") {
+		t.Errorf("it says %s", got)
+	}
+	if got := b.get("/audit").text("main"); strings.Contains(got, "Deletions are a record each") {
+		t.Error("it is said where it does not matter")
+	}
+}
+
+// Links that read the same lead to different things, and are told apart by name.
+func TestAuditLinksHaveNamesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	hiro := s.someone("hiro@acme.example")
+	s.event(hiro, audit.ActionDeletePassword, audit.PhaseIntent, "", of("operation-1"))
+	names := map[string]bool{}
+	links := s.signIn("audrey@acme.example").get("/audit").auditRows().Find(".c-more > a")
+	for _, a := range links.EachIter() {
+		names[a.AttrOr("aria-label", "")] = true
+		if !strings.HasPrefix(a.AttrOr("aria-label", ""), a.Text()+": ") {
+			t.Errorf("%q is named %q", a.Text(), a.AttrOr("aria-label", ""))
+		}
+	}
+	if links.Length() != 3 || len(names) != 3 {
+		t.Errorf("%d links, named %v", links.Length(), names)
 	}
 }
 

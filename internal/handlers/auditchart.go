@@ -40,6 +40,9 @@ func chartBars(first, end, now time.Time) (starts []time.Time, days int) {
 
 // chartView draws how what the filters find ended, day by day.
 func (s *Server) chartView(ctx context.Context, a *actor, v *templates.Audit, q auditQuery, who auditViewer) {
+	if q.backwards() {
+		return // there are no such days
+	}
 	starts, days := chartBars(q.first, q.end, s.now())
 	f := q.filter(who)
 	f.From, f.To = starts[0], starts[len(starts)-1]

@@ -70,7 +70,7 @@ func eventGroups(ev audit.Event) []templates.Group {
 			codeRow("ID", ev.Target.ID), codeRow("Password ID", ev.Target.PasswordID),
 		})},
 		{Title: "What Stytch said", Empty: "Nothing, or nothing yet.", Rows: filled([]templates.Row{
-			textRow("Status", status), textRow("Error type", ev.HTTP.ErrorType), codeRow("Upstream request ID", ev.UpstreamRequestID),
+			textRow("Stytch status", status), textRow("Error type", ev.HTTP.ErrorType), codeRow("Stytch request ID", ev.UpstreamRequestID),
 		})},
 		{Title: "Record", Rows: filled([]templates.Row{
 			timeRow("Time", &ev.Time), textRow("Sequence number", strconv.FormatInt(ev.Seq, 10)), codeRow("Event ID", ev.ID),
@@ -81,15 +81,13 @@ func eventGroups(ev audit.Event) []templates.Group {
 
 func evidenceView(e audit.Evidence) templates.Evidence {
 	v := templates.Evidence{
-		Verified: e.Verified, Problem: e.Problem, LeafHash: e.LeafHash, LeafIndex: strconv.FormatInt(e.LeafIndex, 10),
-		TreeSize: thousands(int(e.TreeSize)), Proof: e.Proof, Checkpoint: e.Checkpoint,
+		Verified: e.Verified, Problem: e.Problem, LeafHash: e.LeafHash, Place: fmt.Sprintf("%d, counted from 0, of %s", e.LeafIndex, plural(int(e.TreeSize), "record")),
+		Proof: e.Proof, Checkpoint: e.Checkpoint,
 	}
 	if e.Verified {
 		v.Says = []string{
-			fmt.Sprintf("This record is number %d, counted from 0, of the %s that the signed checkpoint below stands for: the newest checkpoint of this organization.", e.LeafIndex, plural(int(e.TreeSize), "record")),
-			"Its exact bytes and the proof below lead to the root that is signed. Had this record been changed, moved or put in later, they would not.",
-			"So whoever has this checkpoint, or a later one that continues it, has this record as it was written, for good.",
-			"The names, email addresses and IP address shown here fit the salted hashes in the bytes; what was erased is in none.",
+			fmt.Sprintf("Unchanged since it was recorded: record %d of records 0–%d, proven against the signed checkpoint.", e.LeafIndex, e.TreeSize-1),
+			"The names, email addresses and IP address shown here are the recorded ones, or erased.",
 		}
 	}
 	return v

@@ -65,6 +65,11 @@ func parseAuditQuery(v url.Values) (auditQuery, error) {
 	return q, nil
 }
 
+// backwards reports whether the filter ends before it begins.
+func (q auditQuery) backwards() bool {
+	return !q.first.IsZero() && !q.end.IsZero() && !q.first.Before(q.end)
+}
+
 // auditViewer is what a preset depends on besides the address.
 type auditViewer struct {
 	memberID string
@@ -174,7 +179,7 @@ func (q auditQuery) with(name, value string, gone ...string) string {
 func presetText(preset string) string {
 	switch preset {
 	case presetSeveral:
-		return "Bulk"
+		return "Records of many (×N)"
 	case presetOutside:
 		return "Outside office hours"
 	case presetMine:
@@ -198,7 +203,7 @@ func (q auditQuery) presets() []auditPreset {
 	for _, o := range []struct {
 		outcome audit.Outcome
 		text    string
-	}{{audit.OutcomeDenied, "Denied"}, {audit.OutcomeUnknown, "Unknown"}} {
+	}{{audit.OutcomeDenied, "Denied"}, {audit.OutcomeUnknown, "Outcome unknown"}} {
 		all = append(all, auditPreset{o.text, q.with("outcome", string(o.outcome), "preset"), q.preset == "" && q.outcome == string(o.outcome)})
 	}
 	all[0].current = q.preset == "" && !all[1].current && !all[2].current

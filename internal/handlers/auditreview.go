@@ -99,7 +99,7 @@ func (s *Server) reviewView(c echo.Context, a *actor, v *templates.Audit, q audi
 	case news == 0:
 		v.Since = "Nothing new since your last review on " + utc(who.review.event.Time) + "."
 	default:
-		v.Since = fmt.Sprintf("%s new since your last review on %s.", thousands(int(news)), utc(who.review.event.Time))
+		v.Since = fmt.Sprintf("%s since your last review on %s.", plural(int(news), "new record"), utc(who.review.event.Time))
 	}
 	if who.review != nil {
 		v.SinceURL = eventPath(who.review.event.ID)
@@ -117,7 +117,10 @@ func (s *Server) reviewView(c echo.Context, a *actor, v *templates.Audit, q audi
 	if err != nil {
 		return err
 	}
-	v.Review = &templates.ReviewForm{Token: token, Button: fmt.Sprintf("Mark reviewed up to record %d", list.newest)}
+	v.Review = &templates.ReviewForm{Token: token, Button: "Mark the first record as reviewed"}
+	if list.newest > 0 {
+		v.Review.Button = fmt.Sprintf("Mark all %s as reviewed", plural(int(list.newest+1), "record"))
+	}
 	return nil
 }
 
@@ -260,6 +263,7 @@ func (s *Server) reviewNotice(c echo.Context, a *actor, page *templates.Page) er
 	}
 	if ev.Target.Type == audit.TargetRecords {
 		n.Title = "Reviewed " + targetParty(ev.Target).Text
+		n.Lines = []string{"They were marked as a whole, not row by row: a row says “reviewed” only where it was marked by itself."}
 	}
 	page.Notices = append(page.Notices, n)
 	return nil

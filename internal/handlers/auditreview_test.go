@@ -38,7 +38,7 @@ func TestReviewUpToHere(t *testing.T) {
 	if got := page.text(".since p"); got != "You have not marked anything as reviewed yet." {
 		t.Errorf("it says %q", got)
 	}
-	if got := page.text(".since button"); got != "Mark reviewed up to record 1" {
+	if got := page.text(".since button"); got != "Mark all 2 records as reviewed" {
 		t.Errorf("the button says %q", got)
 	}
 	form := page.reviewForm(".since", "looked at all, fine")
@@ -68,13 +68,13 @@ func TestReviewUpToHere(t *testing.T) {
 		t.Errorf("recorded as %+v", ev)
 	}
 	page = b.get(again)
-	if got := page.status(); !strings.Contains(got, "Reviewed records 0 to 1") || !strings.Contains(got, "looked at all, fine") {
+	if got := page.status(); !strings.Contains(got, "Reviewed records 0 to 1") || !strings.Contains(got, "as a whole, not row by row") || !strings.Contains(got, "looked at all, fine") {
 		t.Errorf("the page says %q", got)
 	}
-	if got := page.text(".since p"); !strings.HasPrefix(got, "1 new since your last review on ") || !strings.Contains(got, " UTC.") {
+	if got := page.text(".since p"); !strings.HasPrefix(got, "1 new record since your last review on ") || !strings.Contains(got, " UTC.") {
 		t.Errorf("it says %q", got)
 	}
-	if got := page.text("nav.presets li:last-child .badge"); got != "1" {
+	if got := page.text("nav.presets li:last-child .badge"); got != "1 record" {
 		t.Errorf("the preset counts %q", got)
 	}
 	var marked []string
@@ -86,7 +86,7 @@ func TestReviewUpToHere(t *testing.T) {
 	if fmt.Sprint(marked) != "[Sign out]" {
 		t.Errorf("marked as new: %q", marked)
 	}
-	if got := b.get("/audit?preset=new").actions(); fmt.Sprint(got) != "[Reviewed Sign out]" {
+	if got := b.get("/audit?preset=new").actions(); fmt.Sprint(got) != "[Mark reviewed Sign out]" {
 		t.Errorf("new are %q", got)
 	}
 
@@ -196,6 +196,39 @@ func TestReviewOfAnOperationAndAnEvent(t *testing.T) {
 		mine := row.Find(`a[href="/audit/`+signIn.ID+`"]`).Length() > 0
 		if reviewed := strings.Contains(squeeze(row.Find("th").Text()), "reviewed"); reviewed != mine {
 			t.Errorf("%s: reviewed %v, want %v", squeeze(row.Text()), reviewed, mine)
+		}
+	}
+}
+
+// A review says nothing about when something was done, and one's own is no news to oneself.
+func TestReviewDoesNotChangeWhenItHappened(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	hiro, audrey := s.someone("hiro@acme.example"), s.someone("audrey@acme.example")
+	s.event(hiro, audit.ActionDeletePassword, audit.PhaseIntent, "", of("operation-1"), because("stolen", ""))
+	done := s.event(hiro, audit.ActionDeletePassword, audit.PhaseOutcome, audit.OutcomeSucceeded, of("operation-1"), because("stolen", ""))
+	b, ada := s.signIn(audrey.Email), s.signIn("ada@acme.example")
+	for _, one := range []*browser{b, ada} {
+		one.post("/audit/reviews", one.get("/audit").reviewForm(".since", "")).wantStatus(http.StatusSeeOther)
+	}
+	s.clock.add(24 * time.Hour)
+	b, ada = s.signIn(audrey.Email), s.signIn("ada@acme.example")
+	b.post("/audit/reviews", b.get("/audit?q=stolen").reviewForm("tbody tr:first-child", "fine")).wantStatus(http.StatusSeeOther)
+	for who, c := range map[*browser]struct {
+		name  string
+		isNew bool
+	}{b: {"who reviewed it", false}, ada: {"somebody else", true}} {
+		for _, address := range []string{"/audit", "/audit?preset=new"} {
+			row := who.get(address).doc().Find(`table.audit tr:has(a[href="/operations/operation-1"])`)
+			if got, want := squeeze(row.Find(".c-time").Text()), done.Time.UTC().Format("2006-01-02 15:04:05 UTC"); row.Length() != 1 || got != want {
+				t.Errorf("%s: to %s it happened at %q, want %q", address, c.name, got, want)
+			}
+			if got := row.Find(".c-more > a").AttrOr("href", ""); got != "/audit/"+done.ID {
+				t.Errorf("%s: the row leads to %s, want its outcome", address, got)
+			}
+			if got := strings.Contains(squeeze(row.Find("th").Text()), "new"); got != c.isNew {
+				t.Errorf("%s: to %s it is new: %v", address, c.name, got)
+			}
 		}
 	}
 }

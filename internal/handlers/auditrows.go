@@ -117,6 +117,30 @@ func (e *auditEntry) reviewed() bool {
 	return len(e.reviews) > 0 || slices.ContainsFunc(e.events, func(ev audit.Event) bool { return isReview(&ev) && e.at.OperationID != "" })
 }
 
+// happened is the newest event that is no review: a review does not change when something was done.
+func (e *auditEntry) happened() *audit.Event {
+	if !isReview(&e.at) || e.at.OperationID == "" {
+		return &e.at
+	}
+	for i := range slices.Backward(e.events) {
+		if ev := &e.events[i]; ev.Seq < e.at.Seq && ev.Purged == nil && ev.Damage == "" && !isReview(ev) {
+			return ev
+		}
+	}
+	return &e.at
+}
+
+// isNew reports whether there is more that is new to somebody than reviews of their own.
+func (e *auditEntry) isNew(who auditViewer) bool {
+	events := e.events
+	if len(events) == 0 {
+		events = []audit.Event{e.at}
+	}
+	return slices.ContainsFunc(events, func(ev audit.Event) bool {
+		return who.review.isNew(ev) && !(isReview(&ev) && ev.Actor.MemberID == who.memberID)
+	})
+}
+
 func (e *auditEntry) row() templates.AuditRow {
 	if e.at.Damage != "" {
 		return damagedRow(e.at)
@@ -128,10 +152,11 @@ func (e *auditEntry) row() templates.AuditRow {
 		row.Timeline = e.timeline()
 		return row
 	}
+	happened := e.happened()
 	row := templates.AuditRow{
-		Time: secondOf(e.at.Time), Action: ev.Action.Label(), Reason: ev.Reason, Ticket: ev.Ticket, Actor: actorOf(*ev), Target: targetOf(*ev),
-		IP: orErased(ev.Source.IP, ev.Erased.SourceIP), Factors: strings.Join(ev.Actor.AuthFactors, ", "), Seq: strconv.FormatInt(e.at.Seq, 10),
-		EventURL: eventPath(e.at.ID), OperationURL: operationOf(*ev), Reviewed: e.reviewed(),
+		Time: secondOf(happened.Time), Action: ev.Action.Label(), Reason: ev.Reason, Ticket: ev.Ticket, Actor: actorOf(*ev), Target: targetOf(*ev),
+		IP: orErased(ev.Source.IP, ev.Erased.SourceIP), Factors: strings.Join(ev.Actor.AuthFactors, ", "), Seq: strconv.FormatInt(happened.Seq, 10),
+		EventURL: eventPath(happened.ID), OperationURL: operationOf(*ev), Reviewed: e.reviewed(),
 	}
 	if e.at.Purged != nil { // the newest that fits is gone, and what is left is older
 		row.Time = secondOf(e.at.Purged.Time)
@@ -149,9 +174,9 @@ func (e *auditEntry) row() templates.AuditRow {
 		}
 		row.Before = "was " + strings.Join(before, ", ")
 	}
-	if ev.OperationID == "" {
+	if ev.OperationID == "" && ev.Phase == audit.PhaseIntent {
 		row.Phase = string(ev.Phase)
-	} else if len(outcomes) == 0 {
+	} else if ev.OperationID != "" && len(outcomes) == 0 {
 		row.Before = "not known yet"
 	}
 	for i := range e.events {

@@ -177,7 +177,7 @@ func (s *Server) recordVerified(ctx context.Context, v *verification, found veri
 		r := found.report
 		ev.Outcome, ev.Detail = audit.OutcomeSucceeded, detailIntact
 		ev.Reason = fmt.Sprintf("%d records, of which %d purged; %d texts, %d erased; %d stored hashes; root %s; in %s",
-			r.Size, r.Purged, r.Texts, r.Erased, r.Hashes, r.Root, took)
+			r.Size, r.Purged, r.Texts, r.Erased, r.Hashes, r.Root, spanText(took))
 	case tampered != nil:
 		ev.Outcome, ev.Detail, ev.Reason = audit.OutcomeFailed, detailNotSound, tampered.Error()
 	case ctx.Err() != nil:
@@ -224,8 +224,12 @@ func (s *Server) showVerification(c echo.Context) error {
 			v.Again = fmt.Sprintf("The log can be verified again from %s. Until then this result is shown.", utc(last.found.at.Add(verifyPause)))
 		}
 	}
-	if _, err := s.addProof(ctx, a, &v.Page); err != nil && !errors.Is(err, audit.ErrTampered) {
+	size, err := s.addProof(ctx, a, &v.Page)
+	if err != nil && !errors.Is(err, audit.ErrTampered) {
 		return err // a checkpoint that cannot be read is what this page is about
+	}
+	if v.Checkpoint != "" && v.EventURL != "" && size == last.found.report.Size+1 {
+		v.Longer = "The newest record is this verification itself, so the newest checkpoint, below, is one record longer."
 	}
 	return render(c, http.StatusOK, templates.VerificationPage(v))
 }
@@ -249,7 +253,7 @@ func (s *Server) recordedVerification(ctx context.Context, a *actor, v *template
 func verificationView(v *templates.Verification, last *verification) {
 	found := last.found
 	took := found.at.Sub(last.started).Round(time.Millisecond)
-	v.Text = fmt.Sprintf("Begun by %s at %s; it took %s.", last.by.Text, utc(last.started), took)
+	v.Text = fmt.Sprintf("Begun by %s at %s; it took %s.", last.by.Text, utc(last.started), spanText(took))
 	if found.event != "" {
 		v.EventURL = eventPath(found.event)
 	} else {
@@ -288,7 +292,10 @@ func verificationView(v *templates.Verification, last *verification) {
 func intactView(v *templates.Verification, r audit.TreeReport, took time.Duration) {
 	v.Result = templates.Notice{
 		Kind: templates.Good, Title: "Intact",
-		Text: fmt.Sprintf("All %s of this organization are as they were recorded, in their order, with none missing, under the signed checkpoint.", plural(int(r.Size), "record")),
+		Text: fmt.Sprintf("Records 0 to %d are as they were recorded, in order, with no gap, and match the signed checkpoint. Whether later records were cut off: see below.", r.Size-1),
+	}
+	if r.Size == 1 {
+		v.Result.Text = "Record 0 is as it was recorded, and matches the signed checkpoint. Whether later records were cut off: see below."
 	}
 	read := r.Size - r.Purged
 	v.Did = []string{
@@ -313,11 +320,23 @@ func intactView(v *templates.Verification, r audit.TreeReport, took time.Duratio
 		v.Did = append(v.Did, fmt.Sprintf("That was %s records a second.", thousands(int(float64(r.Size)/seconds))))
 	}
 	v.DoesNot = []string{
-		"That nothing was cut off at the end, or that the whole log was not replaced by an older copy of it, or by another that the same key signed. Against that, compare with a checkpoint that was written down before: the number of records must not be smaller, and console audit verify shows that the new one continues the old.",
-		"That this console tells the truth: it checked itself. Whoever does not trust its host runs console audit verify elsewhere, on a copy or an export, with the public key alone.",
+		"That nothing was cut off at the end, and that the log was not replaced by an older copy or by another with the same key. Compare with a checkpoint that you kept: the number of records must not be smaller. That the new checkpoint continues the old is shown by: console audit verify.",
+		"That this console tells the truth: it checked itself. If you do not trust its host, run console audit verify elsewhere, on a copy or an export. It needs only the public key.",
 		"That nothing was done past the console, such as in the Stytch dashboard.",
 	}
 	v.Checkpoint = r.Checkpoint
+}
+
+// spanText is a span of time as people write it: "3 ms", "1.2 s", "2 min 5 s".
+func spanText(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	default:
+		return fmt.Sprintf("%d min %d s", int(d.Minutes()), int(d.Seconds())%60)
+	}
 }
 
 func upperFirst(text string) string {

@@ -32,7 +32,7 @@ func TestVerifyNow(t *testing.T) {
 	}
 	b.post("/audit/verify", nil).wantLocation("/audit/verification")
 	page := b.verification()
-	if got := page.status(); !strings.Contains(got, "Intact") || !strings.Contains(got, "All 7 records") {
+	if got := page.status(); !strings.Contains(got, "Intact") || !strings.Contains(got, "Records 0 to 6 are as they were recorded, in order, with no gap, and match the signed checkpoint.") {
 		t.Errorf("it says %q", got)
 	}
 	report, err := s.audit.Verify(t.Context(), audrey.OrganizationID, nil)
@@ -48,6 +48,13 @@ func TestVerifyNow(t *testing.T) {
 	if got := page.text("section[aria-labelledby=does-not]"); !strings.Contains(got, "cut off at the end") || !strings.Contains(got, "console audit verify") {
 		t.Errorf("it does not prove: %q", got)
 	}
+	const longer = "The newest record is this verification itself"
+	if got := page.text("main"); !strings.Contains(got, longer) {
+		t.Errorf("it does not say why the newest checkpoint is longer: %s", got)
+	}
+	if page.doc().Find(`main form[action="/audit/verify"]`).Length() != 0 {
+		t.Error("a button that would show the same again")
+	}
 	events := s.events(audrey.OrganizationID, audit.ActionVerify)
 	if len(events) != 1 {
 		t.Fatalf("%d events", len(events))
@@ -58,6 +65,11 @@ func TestVerifyNow(t *testing.T) {
 	}
 	if page.doc().Find(`a[href="/audit/`+ev.ID+`"]`).Length() != 1 || report.Size != 8 {
 		t.Errorf("no link to its event, or %d records", report.Size)
+	}
+	s.event(hiro, audit.ActionSignOut, audit.PhaseInfo, audit.OutcomeSucceeded)
+	s.clock.add(time.Minute)
+	if later := b.get("/audit/verification"); strings.Contains(later.text("main"), longer) || later.doc().Find(`main form[action="/audit/verify"]`).Length() != 1 {
+		t.Errorf("with another record, a minute later: %s", later.text("main"))
 	}
 	// Another process knows it from the log.
 	other := s.with(t, func(*handlers.Deps) {})

@@ -223,6 +223,52 @@ func TestForgedReceiptIsSaid(t *testing.T) {
 	}
 }
 
+// Of a form that was not made for somebody nothing was sent, and of the member nothing was read.
+func TestReceiptOfADenialSaysNoMoreThanIsKnown(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	hiro, target := s.someone("hiro@acme.example"), s.someone("max@acme.example")
+	b := s.signIn(hiro.Email)
+	b.post(deleteAddress(target), url.Values{"form": {"forged"}, "reason": {"x"}}).wantStatus(http.StatusForbidden)
+	id := s.events(hiro.OrganizationID, audit.ActionDeletePassword)[0].OperationID
+	page := b.get("/operations/" + id).wantStatus(http.StatusOK)
+	if got := page.text(".lead"); !strings.Contains(got, " asked for at ") {
+		t.Errorf("it is called %q", got)
+	}
+	person := page.text(".person")
+	if !strings.Contains(person, target.MemberID) || strings.Contains(person, "Email") || strings.Contains(person, "Roles") {
+		t.Errorf("of the member it says %q", person)
+	}
+	said := map[string]string{}
+	for _, g := range page.doc().Find("section.group").EachIter() {
+		said[g.Find("h3").Text()] = squeeze(g.Text())
+	}
+	if got := said["What Stytch said"]; got != "What Stytch saidNothing was sent." {
+		t.Errorf("it says %q", got)
+	}
+	if got := said["Record"]; strings.Contains(got, "Answered") || !strings.Contains(got, "Known fromthe form") {
+		t.Errorf("it says %q", got)
+	}
+	if got := said["Who and why"]; !strings.Contains(got, "Asked by") || strings.Contains(got, "Done by") {
+		t.Errorf("it says %q", got)
+	}
+
+	location := b.post(deleteAddress(target), b.confirmation(deleteAddress(target))).wantStatus(http.StatusSeeOther).Header.Get("Location")
+	_, id, _ = strings.Cut(location, "operation=")
+	page = b.get("/operations/" + id).wantStatus(http.StatusOK)
+	for _, want := range []string{"Done by", "Answered", "Stytch status", "Stytch request ID", target.Email} {
+		if got := page.text("main"); !strings.Contains(got, want) {
+			t.Errorf("what was done does not say %q: %s", want, got)
+		}
+	}
+	if got := page.text(".on-paper"); !strings.Contains(got, "http://127.0.0.1:8080/operations/"+id+"/receipt.json") {
+		t.Errorf("on paper: %q", got)
+	}
+	if got := page.text("footer .on-paper"); !strings.Contains(got, " by "+hiro.Email) || !strings.HasSuffix(got, "http://127.0.0.1:8080/operations/"+id) {
+		t.Errorf("at the foot of the paper: %q", got)
+	}
+}
+
 // Where nothing but a password is allowed, deleting it is said to lock out.
 func TestLastWayInIsWarnedOf(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -77,7 +78,10 @@ func (s *Server) showOperation(c echo.Context) error {
 		})
 	}
 	page.Heading = operationName(op.Action).what
-	page.Lead = "Receipt of what " + personName(op.Actor) + " did at " + utc(op.CreatedAt)
+	page.Lead = "Receipt of what " + personName(op.Actor) + " asked for at " + utc(op.CreatedAt)
+	if op.Outcome == audit.OutcomeSucceeded {
+		page.Lead = "Receipt of what " + personName(op.Actor) + " did at " + utc(op.CreatedAt)
+	}
 	r := resultOf(op)
 	page.Badges = []templates.Badge{{Text: r.word, Kind: r.kind}}
 	page.Crumbs = []templates.Link{{Text: "Members", URL: "/members"}, {Text: personName(op.Target), URL: memberPath(op.Target.MemberID)}}
@@ -86,33 +90,42 @@ func (s *Server) showOperation(c echo.Context) error {
 		Person: templates.Person{
 			Name: op.Target.Name, Email: op.Target.Email, ID: op.Target.MemberID, URL: memberPath(op.Target.MemberID),
 			Roles: op.Target.Roles, Self: op.Target.MemberID == a.Session.MemberID,
+			Unread: op.Target.Email == "" && !op.Target.Erased,
 		},
-		Groups: operationGroups(op), Timeline: s.timeline(ctx, a, events), Receipt: receiptPath(op.ID),
+		Groups: operationGroups(op), Timeline: s.timeline(ctx, a, events), Receipt: receiptPath(op.ID), OnPaper: s.config.PublicURL.JoinPath(receiptPath(op.ID)).String(),
 	}))
 }
 
 func operationGroups(op *helpdesk.Operation) []templates.Group {
-	status := ""
+	status, by := "", "Asked by"
+	var answered time.Time
 	if op.HTTPStatus != 0 {
-		status = strconv.Itoa(op.HTTPStatus)
+		status, answered = strconv.Itoa(op.HTTPStatus), op.EndedAt
+	}
+	if op.Outcome == audit.OutcomeSucceeded {
+		by = "Done by"
 	}
 	rows := []templates.Row{
-		textRow("Done by", personName(op.Actor)), textRow("Their email", op.Actor.Email), codeRow("Their member ID", op.Actor.MemberID),
+		textRow(by, personName(op.Actor)), textRow("Their email", op.Actor.Email), codeRow("Their member ID", op.Actor.MemberID),
 		textRow("Reason", op.Reason), textRow("Ticket", op.Ticket),
 	}
 	answer := []templates.Row{
-		textRow("Upstream status", status), textRow("Error type", op.ErrorType), codeRow("Upstream request ID", op.UpstreamRequestID),
-		textRow("Known from", detailText(op.Detail)), codeRow("Request ID of the later read", op.EvidenceRequestID),
+		textRow("Stytch status", status), textRow("Error type", op.ErrorType), codeRow("Stytch request ID", op.UpstreamRequestID),
+		codeRow("Stytch request ID of the later read", op.EvidenceRequestID),
 	}
-	if op.Action == audit.ActionDeletePassword {
-		answer = append(answer, codeRow("Password ID", op.PasswordID))
+	if op.Action == audit.ActionDeletePassword && op.PasswordID != "" {
+		rows = append(rows, codeRow("Password ID", op.PasswordID))
 	}
-	ended, settled := op.EndedAt, op.SettledAt
+	empty := "Nothing was sent."
+	if op.Outcome == audit.OutcomeUnknown || op.Outcome == "" {
+		empty = "Nothing, or nothing yet."
+	}
+	settled := op.SettledAt
 	return []templates.Group{
 		{Title: "Who and why", Rows: rows},
-		{Title: "What Stytch said", Empty: "Nothing was sent.", Rows: filled(answer)},
-		{Title: "When", Rows: filled([]templates.Row{
-			timeRow("Intent recorded", &op.CreatedAt), timeRow("Answered", &ended), timeRow("Settled", &settled),
+		{Title: "What Stytch said", Empty: empty, Rows: filled(answer)},
+		{Title: "Record", Rows: filled([]templates.Row{
+			timeRow("Intent recorded", &op.CreatedAt), timeRow("Answered", &answered), timeRow("Settled", &settled), textRow("Known from", detailText(op.Detail)),
 			codeRow("Operation ID", op.ID), textRow("Attempt", strconv.Itoa(op.Attempt)),
 		})},
 	}

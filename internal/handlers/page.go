@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"context"
+	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -35,6 +36,13 @@ func (s *Server) pageAround(ctx context.Context, c echo.Context, title string) t
 	}
 	if v, ok := c.Get(keyCookie).(sessionCookie); ok {
 		p.Session = s.sessionLife(a, v)
+	}
+	if path := c.Path(); strings.HasPrefix(path, "/audit") || strings.HasPrefix(path, "/operations/") {
+		// Only these pages are evidence, and only their addresses are known to hold no secret.
+		asked := c.Request().URL
+		p.Paper = &templates.Paper{
+			Address: s.config.PublicURL.ResolveReference(&url.URL{Path: asked.Path, RawQuery: asked.RawQuery}).String(), Loaded: utc(s.now()),
+		}
 	}
 	// Without a policy everything is shown: the upstream decides anyway.
 	policy, err := s.policy(ctx, a.Session)

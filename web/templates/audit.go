@@ -123,11 +123,18 @@ type ChartPart struct{ Word, Y, Height string }
 
 // details is the word for what a row opens.
 func (r AuditRow) details() string {
-	if len(r.Timeline) > 0 {
+	switch {
+	case len(r.Timeline) == 0:
+		return "Review"
+	case r.Review == nil:
 		return "Timeline"
+	default:
+		return "Timeline and review"
 	}
-	return "Review"
 }
+
+// named is the name of a link of the row where the row is not seen with it.
+func (r AuditRow) named(link string) string { return link + ": " + r.Action + ", " + r.Time.Text }
 
 // has reports whether a column is shown.
 func (v Audit) has(key string) bool {

@@ -17,8 +17,7 @@ type Evidence struct {
 	Problem    string   // why it could not be verified
 	Says       []string // what it proves, in plain words
 	LeafHash   string
-	LeafIndex  string
-	TreeSize   string
+	Place      string
 	Proof      []string
 	Checkpoint string
 }

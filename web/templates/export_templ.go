@@ -31,7 +31,7 @@ func exportMenu(v Export) templ.Component {
 		}
 		ctx = templ.ClearChildren(ctx)
 		if len(v.Formats) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<details class=\"export drop\"><summary class=\"btn\">Export</summary><div class=\"card\"><ul>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<details class=\"export drop\" name=\"tools\"><summary class=\"btn\">Export</summary><div class=\"card\"><ul>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

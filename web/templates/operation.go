@@ -8,6 +8,7 @@ type Operation struct {
 	Groups   []Group // actor, reason, ticket, times, upstream status and request id
 	Timeline []Moment
 	Receipt  string // address of the signed file; empty when there is none
+	OnPaper  string // the same, whole
 }
 
 // Moment is one recorded event of the operation.

@@ -23,6 +23,7 @@ type Page struct {
 	Build   string    // version, in the footer
 	Session *SessionLife
 	Proof   *Proof // of the audit, in the footer of its pages
+	Paper   *Paper // of a page that is printed as evidence
 	Refresh int    // seconds after which a page without script loads itself anew; 0 never
 }
 
@@ -31,6 +32,12 @@ type Proof struct {
 	Records string
 	Root    string // the beginning of it
 	Note    string // whole, signed
+}
+
+// Paper is what only the printed page says of itself.
+type Paper struct {
+	Address string // whole
+	Loaded  string // when, in UTC
 }
 
 // SessionLife is how long a session still lasts: nil when signed out.
@@ -153,6 +160,7 @@ type Person struct {
 	URL             string
 	Roles           []string
 	Self            bool // the actor
+	Unread          bool // nobody looked: neither email nor roles are known
 	Badges          []Badge
 }
 
@@ -248,6 +256,11 @@ func firstNonEmpty(words ...string) string {
 		}
 	}
 	return ""
+}
+
+// breakable is a text that may break before its "@", and so not within a name or a host where there is room.
+func breakable(text string) templ.Component {
+	return templ.Raw(strings.ReplaceAll(templ.EscapeString(text), "@", "<wbr>@"))
 }
 
 // live is the ARIA role that says a result of this kind.

@@ -236,8 +236,8 @@ func auditFull() templates.Audit {
 		Hours:   "Office hours are Mon-Fri 08:00-18:00 in the time zone UTC, from the console's settings.",
 		Columns: []templates.Column{{Key: "time", Label: "Time"}, {Key: "action", Label: "Action"}, {Key: "actor", Label: "Actor"}, {Key: "reason", Label: "Reason"}, {Key: "ip", Label: "IP address"}, {Key: "outcome", Label: "Outcome"}},
 		Choices: []templates.Option{{Value: "time", Text: "Time", Selected: true}, {Value: "ip", Text: "IP address"}},
-		Hidden:  []templates.Hidden{{Name: "actor", Value: "ada"}}, Chart: bars(), Since: "12 new since your last review.", SinceURL: "/audit/0199-re",
-		Review: &templates.ReviewForm{Token: "t", Button: "Mark reviewed up to record 12"}, PrevURL: "/audit?newer=x",
+		Hidden:  []templates.Hidden{{Name: "actor", Value: "ada"}}, Chart: bars(), Since: "12 new records since your last review.", SinceURL: "/audit/0199-re",
+		Review: &templates.ReviewForm{Token: "t", Button: "Mark all 13 records as reviewed"}, PrevURL: "/audit?newer=x",
 		Actions:  []templates.Option{{Text: "Any"}, {Value: "member.password.delete", Text: "Delete password", Selected: true}},
 		Outcomes: []templates.Option{{Text: "Any"}, {Value: "succeeded", Text: "succeeded"}},
 		From:     templates.Field{Value: "2026-11-01"}, To: templates.Field{Value: "2026-13-01", Error: "A date is YYYY-MM-DD."},
@@ -286,6 +286,7 @@ func exports() templates.Export {
 func operation() templates.Operation {
 	p := page("Delete password")
 	p.Lead = "Operation 0199f3a2-5b1c-7e55-8a9c-3f1f0a9b7d21"
+	p.Paper = &templates.Paper{Address: "https://console.example/operations/0199-op", Loaded: "2026-11-23 10:33:00 UTC"}
 	r := deleted()
 	r.Links = []templates.Link{{Text: "The member as it is now", URL: memberURL}}
 	return templates.Operation{
@@ -316,7 +317,7 @@ func auditEvent() templates.AuditEvent {
 		Evidence: templates.Evidence{
 			Verified: true,
 			Says:     []string{"The bytes below are leaf 41 of the organization’s log.", "The log with 57 events was signed by this console’s key.", "It does not prove that an intruder holding the key wrote nothing."},
-			LeafHash: "lGf7mJrXk0lB6oZ6v8b4kZQe0rT4pYtR5h1WcQe9u3A=", LeafIndex: "41", TreeSize: "57",
+			LeafHash: "lGf7mJrXk0lB6oZ6v8b4kZQe0rT4pYtR5h1WcQe9u3A=", Place: "41, counted from 0, of 57 records",
 			Proof:      []string{"Zk0lB6oZ6v8b4kZQe0rT4pYtR5h1WcQe9u3AlGf7mJr=", "b4kZQe0rT4pYtR5h1WcQe9u3AlGf7mJrZk0lB6oZ6v8="},
 			Checkpoint: "org-console/organization-test-07971b06\n57\nlGf7mJrXk0lB6oZ6v8b4kZQe0rT4pYtR5h1WcQe9u3A=\n\n— org-console Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n",
 		},

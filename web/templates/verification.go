@@ -14,5 +14,6 @@ type Verification struct {
 	Checkpoint string
 	EventURL   string // the event that says so
 	Unrecorded string // why there is none
+	Longer     string // why the newest checkpoint is of one record more
 	Again      string // when it can be done again, if not now
 }
