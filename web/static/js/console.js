@@ -29,6 +29,24 @@
     button.addEventListener("click", () => print());
   }
 
+  addEventListener("beforeprint", () => {
+    for (const when of all("[data-printed]")) when.textContent = `Printed ${new Date().toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  });
+
+  // What a row or a menu opens closes with Escape; where it lies over the page, also with a click beside it.
+  const opened = () => all(".more[open], .drop[open]");
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.isComposing || document.querySelector("dialog:modal")) return;
+    for (const part of opened()) {
+      part.open = false;
+      part.querySelector("summary").focus();
+    }
+  });
+  document.addEventListener("click", (event) => {
+    for (const part of opened())
+      if (!part.contains(event.target) && getComputedStyle(part.lastElementChild).position === "absolute") part.open = false;
+  });
+
   // A form is posted once. The button is disabled after the browser has taken
   // the form's values, and works again when the page comes back from history.
   document.addEventListener("submit", (event) => {
