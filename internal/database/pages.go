@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"orgconsole/internal/database/sqlitefile"
 )
@@ -167,42 +166,6 @@ func (p *Pages) TextsInOrder() error {
 		some, before = true, place
 		return nil
 	})
-}
-
-const (
-	settleTries = 5
-	settlePause = 10 * time.Millisecond
-)
-
-// Settle puts what is in the write-ahead log of an SQLite store into its file, so that Pages can read it there. Where
-// somebody reads or writes all the time, or the disk is full, it does not come to that, which costs time and nothing else.
-func (db *DB) Settle(ctx context.Context) error {
-	if db.file == nil || db.writer == nil {
-		return nil
-	}
-	conn, err := db.writer.Conn(ctx)
-	if err != nil {
-		return fmt.Errorf("settle: %w", err)
-	}
-	defer conn.Close()
-	// Others must not have to wait for a reader.
-	_, err = conn.ExecContext(ctx, `PRAGMA busy_timeout = 0`)
-	for try := 0; err == nil && try < settleTries; try++ {
-		if try > 0 {
-			select {
-			case <-time.After(settlePause):
-			case <-ctx.Done():
-			}
-		}
-		busy := 0
-		if err = conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, new(any), new(any)); busy == 0 {
-			break
-		}
-	}
-	if _, err := conn.ExecContext(context.WithoutCancel(ctx), `PRAGMA busy_timeout = 10000`); err != nil {
-		return fmt.Errorf("settle: %w", err)
-	}
-	return ctx.Err()
 }
 
 // close closes what may be nil.

@@ -226,11 +226,11 @@ func TestPagesOfAStoreInUse(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	settle := func() {
+	empty := func() {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second) // half of what a writer waits for others
 		defer cancel()
-		if err := db.Settle(ctx); err != nil {
+		if err := db.EmptyLog(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -254,7 +254,7 @@ func TestPagesOfAStoreInUse(t *testing.T) {
 			t.Error("there are pages of a store with something in the log")
 		}
 	}
-	settle()
+	empty()
 	for _, db := range []*database.DB{db, beside} {
 		if pagesOf(db) == nil {
 			t.Error("there are no pages of a store with nothing in the log")
@@ -268,7 +268,7 @@ func TestPagesOfAStoreInUse(t *testing.T) {
 		t.Fatal(n, err)
 	}
 	write("ccc")
-	settle()
+	empty()
 	if pagesOf(db) != nil {
 		t.Error("there are pages of a store with something in the log that somebody reads")
 	}
@@ -276,7 +276,7 @@ func TestPagesOfAStoreInUse(t *testing.T) {
 	if err := reading.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	settle()
+	empty()
 	if pagesOf(db) == nil {
 		t.Error("there are no pages once nobody reads the log any more")
 	}
@@ -314,7 +314,7 @@ func TestPagesStayAsTheyAre(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := db.Settle(t.Context()); err != nil {
+	if err := db.EmptyLog(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if is, err := os.ReadFile(path); err != nil || string(is) != string(was) {
@@ -326,7 +326,7 @@ func TestPagesStayAsTheyAre(t *testing.T) {
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Settle(t.Context()); err != nil {
+	if err := db.EmptyLog(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if is, err := os.ReadFile(path); err != nil || string(is) == string(was) {

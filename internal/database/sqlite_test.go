@@ -78,7 +78,7 @@ func TestAnyPathWillDo(t *testing.T) {
 func TestSettingsOfTheConnections(t *testing.T) {
 	t.Parallel()
 	db := open(t, filepath.Join(t.TempDir(), "console.db"))
-	if err := db.Settle(t.Context()); err != nil { // which changes one for a moment
+	if err := db.EmptyLog(t.Context()); err != nil { // which changes one for a moment
 		t.Fatal(err)
 	}
 	pragmas := map[string][2]int{ // of the writer and of readers
