@@ -219,6 +219,19 @@ func benchExport(b *testing.B, open func(b *testing.B, s *store) *audit.Reader) 
 	}
 }
 
+// BenchmarkCopy copies a store to PostgreSQL, and verifies both.
+func BenchmarkCopy(b *testing.B) {
+	benchScaled(b, func(b *testing.B, s *store, events int) {
+		s.db.Close()
+		for b.Loop() {
+			if _, err := audit.Copy(b.Context(), s.OpenReadOnly(b), databasetest.Postgres(b).URL, s.public, audit.VerifyOptions{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(events)*float64(b.N)/b.Elapsed().Seconds(), "events/s")
+	})
+}
+
 // BenchmarkSelectPlain reads plain rows and writes their bytes.
 func BenchmarkSelectPlain(b *testing.B) {
 	benchScaled(b, func(b *testing.B, s *store, _ int) {

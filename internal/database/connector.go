@@ -3,6 +3,8 @@ package database
 import (
 	"context"
 	"database/sql/driver"
+	"encoding/hex"
+	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -36,6 +38,9 @@ func (c connection) ExecContext(ctx context.Context, query string, args []driver
 		case *copyOut:
 			_, err := c.Conn.Conn().PgConn().CopyTo(ctx, v, v.query)
 			return driver.RowsAffected(0), err
+		case *copyIn:
+			_, err := c.Conn.Conn().PgConn().CopyFrom(ctx, v.rows, v.query)
+			return driver.RowsAffected(0), err
 		}
 	}
 	return c.Conn.ExecContext(ctx, numbered(query), args)
@@ -48,7 +53,7 @@ func (c connection) QueryContext(ctx context.Context, query string, args []drive
 // CheckNamedValue lets through what clean makes of it, and what ExecContext knows.
 func (connection) CheckNamedValue(arg *driver.NamedValue) (err error) {
 	switch arg.Value.(type) {
-	case *batch, *copyOut:
+	case *batch, *copyOut, *copyIn:
 	default:
 		arg.Value, err = clean(arg.Value)
 	}
@@ -98,6 +103,34 @@ func (b *batch) run(ctx context.Context, conn *pgx.Conn) error {
 	}
 	return results.Close()
 }
+
+// copyIn is rows for PostgreSQL, in the text format of COPY, passed through database/sql in the same way.
+type copyIn struct {
+	query string
+	rows  io.Reader
+}
+
+// appendCopied writes a row in that format.
+func appendCopied(b []byte, row []any) []byte {
+	for i, value := range row {
+		if i > 0 {
+			b = append(b, '\t')
+		}
+		switch v := value.(type) {
+		case nil:
+			b = append(b, `\N`...)
+		case int64:
+			b = strconv.AppendInt(b, v, 10)
+		case string:
+			b = append(b, copyEscapes.Replace(v)...)
+		case []byte:
+			b = hex.AppendEncode(append(b, `\\x`...), v)
+		}
+	}
+	return append(b, '\n')
+}
+
+var copyEscapes = strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`)
 
 // numbered writes $1, $2, … for each ? outside of quotes and comments.
 func numbered(query string) string {

@@ -1,6 +1,7 @@
 package database
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -16,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/sync/errgroup"
 )
 
 var (
@@ -122,7 +126,7 @@ func copyTables(ctx context.Context, to *DB, source, target *sql.Tx) (map[string
 		if err != nil {
 			return nil, err
 		}
-		if sums[name], err = t.copy(ctx, source, target, !sqlite); err != nil {
+		if sums[name], err = t.copy(ctx, source, target, sqlite); err != nil {
 			return nil, err
 		}
 		arrived, err := t.read(ctx, target, func([]any) error { return nil })
@@ -400,8 +404,15 @@ func add(sum hash.Hash, value any) error {
 	return nil
 }
 
-// copy copies all rows, some at a time, and returns their sum.
-func (t copiedTable) copy(ctx context.Context, source, target *sql.Tx, strict bool) (string, error) {
+// copy copies all rows and returns their sum.
+func (t copiedTable) copy(ctx context.Context, source, target *sql.Tx, sqlite bool) (string, error) {
+	if sqlite {
+		return t.copyToSQLite(ctx, source, target)
+	}
+	return t.copyToPostgres(ctx, source, target)
+}
+
+func (t copiedTable) copyToSQLite(ctx context.Context, source, target *sql.Tx) (string, error) {
 	var waiting []any
 	insert := func() error {
 		if len(waiting) == 0 {
@@ -418,11 +429,6 @@ func (t copiedTable) copy(ctx context.Context, source, target *sql.Tx, strict bo
 		return nil
 	}
 	sum, err := t.read(ctx, source, func(row []any) error {
-		for i, value := range row {
-			if s, ok := value.(string); ok && strict && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s)) {
-				return fmt.Errorf("copy %s: in %s there is text that PostgreSQL does not take", t.name, t.columns[i])
-			}
-		}
 		waiting = append(waiting, row...)
 		if len(waiting)+len(row) <= copyValues {
 			return nil
@@ -433,4 +439,41 @@ func (t copiedTable) copy(ctx context.Context, source, target *sql.Tx, strict bo
 		return "", err
 	}
 	return sum, insert()
+}
+
+// copyToPostgres reads rows while PostgreSQL takes those before them.
+func (t copiedTable) copyToPostgres(ctx context.Context, source, target *sql.Tx) (sum string, err error) {
+	from, to := io.Pipe()
+	rows := bufio.NewWriterSize(to, 1<<16)
+	var both errgroup.Group
+	both.Go(func() error {
+		var b []byte
+		var err error
+		sum, err = t.read(ctx, source, func(row []any) error {
+			for i, value := range row {
+				if s, ok := value.(string); ok && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s)) {
+					return fmt.Errorf("copy %s: in %s there is text that PostgreSQL does not take", t.name, t.columns[i])
+				}
+			}
+			b = appendCopied(b[:0], row)
+			_, err := rows.Write(b)
+			return err
+		})
+		if err == nil {
+			err = rows.Flush()
+		}
+		to.CloseWithError(err) // nil is the end
+		return err
+	})
+	_, taken := target.ExecContext(ctx, "", &copyIn{`COPY ` + t.name + ` (` + quoted(t.columns) + `) FROM STDIN`, from})
+	from.CloseWithError(errors.New("PostgreSQL takes no more"))
+	if read := both.Wait(); read != nil && taken == nil {
+		return "", read
+	} else if read != nil && !errors.Is(taken, read) {
+		taken = errors.Join(taken, read)
+	}
+	if taken != nil {
+		return "", fmt.Errorf("copy %s: %w", t.name, taken)
+	}
+	return sum, nil
 }

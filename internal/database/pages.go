@@ -49,7 +49,11 @@ func (db *DB) Pages(ctx context.Context, tx *sql.Tx) (*Pages, error) {
 	if db.file == nil {
 		return nil, nil
 	}
-	// The transaction begins with the first thing that it reads.
+	// What a transaction wrote itself is nowhere yet. It begins with the first thing that it reads.
+	var readsOnly bool
+	if err := tx.QueryRowContext(ctx, `SELECT query_only FROM pragma_query_only`).Scan(&readsOnly); err != nil || !readsOnly {
+		return nil, err
+	}
 	roots, err := rootsOfOurs(ctx, tx)
 	if err != nil || roots == nil {
 		return nil, err
