@@ -73,6 +73,13 @@ func (tb *tab) lookAt(name string) {
 			}
 		}
 	}
+	// Between the two, columns have the least room for themselves: beside the navigation, and just before it.
+	for _, width := range []int64{800, 992, 1024} {
+		tb.look(width, "light")
+		for _, fault := range eval[[]string](tb, pageFaults) {
+			tb.t.Errorf("%s, %d px: %s", name, width, fault)
+		}
+	}
 	tb.look(wide, "light")
 }
 

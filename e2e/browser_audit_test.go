@@ -149,6 +149,36 @@ func testAuditKeys(t *testing.T, c *chromium) {
 		t.Errorf("the left arrow leads to %s", got)
 	}
 
+	// What a row opens closes with Escape, which leads back to what opened it, and with a click beside it.
+	tb.open("/audit?columns=time,actor,target,reason,outcome")
+	open := func() int { return eval[int](tb, `document.querySelectorAll("details.more[open], details.drop[open]").length`) }
+	summary := `tbody .more summary`
+	tb.do(chromedp.Click(summary))
+	tb.do(chromedp.Focus(`.more[open] input[name=comment]`))
+	press(kb.Escape)
+	if open() != 0 || !eval[bool](tb, `document.activeElement === document.querySelector("tbody .more summary")`) {
+		t.Errorf("Escape leaves %d open, and the focus on %q", open(), tb.focused())
+	}
+	tb.do(chromedp.Click(summary), chromedp.Click(`.more[open] input[name=comment]`))
+	if open() != 1 {
+		t.Error("a click within closes it")
+	}
+	tb.do(chromedp.Click(`h1`))
+	if open() != 0 {
+		t.Error("a click beside it leaves it open")
+	}
+	// The menus lie over the page, one at a time.
+	before := eval[float64](tb, `document.querySelector(".chart").getBoundingClientRect().top`)
+	tb.do(chromedp.Click(`.export summary`), chromedp.Click(`.drop:not(.export) > summary`))
+	if after := eval[float64](tb, `document.querySelector(".chart").getBoundingClientRect().top`); after != before || open() != 1 {
+		t.Errorf("%d menus are open, and what is below has moved by %v", open(), after-before)
+	}
+	press(kb.Escape)
+	// An address may break before its "@", and is copied without a trace of that.
+	if got := eval[string](tb, `(() => { const a = document.querySelector(".c-who a"); getSelection().selectAllChildren(a); return a.querySelectorAll("wbr").length + getSelection().toString(); })()`); !strings.HasPrefix(got, "1") || !strings.HasSuffix(got, "@acme.example") || strings.Contains(got, "\u200b") {
+		t.Errorf("an address is copied as %q", got)
+	}
+
 	// A time shows the reader's own zone, after the organization's.
 	tb.do(chromedp.Evaluate[chromedp.Void](`{ const t = document.querySelector("time"); t.title = "Org"; t.dispatchEvent(new PointerEvent("pointerover", {bubbles: true})); }`))
 	if got := eval[string](tb, `document.querySelector("time").title`); !strings.HasPrefix(got, "Org\nFor you: ") {

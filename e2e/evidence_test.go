@@ -94,6 +94,16 @@ func testEvidence(t *testing.T, c *chromium) {
 	if got := tb.text("main"); !strings.Contains(got, "The laptop was stolen") || !strings.Contains(got, "Timeline") {
 		t.Errorf("the printed page says %s", got)
 	}
+	tb.do(chromedp.Evaluate[chromedp.Void](`dispatchEvent(new Event("beforeprint"))`))
+	if got := tb.text("footer"); !strings.Contains(got, "Acme Corporation. Printed 20") || !strings.Contains(got, " UTC by "+s.person("org_admin").Email) || !strings.Contains(got, s.Console+"/operations/") || strings.Contains(got, "Signed in") {
+		t.Errorf("the foot of the printed page says %s", got)
+	}
+	if got := tb.text("main > .on-paper"); !strings.Contains(got, "/receipt.json") {
+		t.Errorf("where the signed receipt is: %s", got)
+	}
+	if eval[bool](tb, `[...document.querySelectorAll("main .card, main .alert")].some((e) => getComputedStyle(e).borderRadius !== "0px" || e.matches(".card") && getComputedStyle(e).boxShadow !== "none")`) {
+		t.Error("a round card is on the printed page")
+	}
 	tb.picture("receipt-printed.png")
 
 	tb.look(wide, "light")
