@@ -121,7 +121,13 @@ func testAuditKeys(t *testing.T, c *chromium) {
 	if got := tb.text("details[open].keys"); !strings.Contains(got, "next and previous row") {
 		t.Errorf("? shows %q", got)
 	}
-	tb.do(chromedp.Click(`[data-keys-off]`), chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`))
+	eventually(t, stepTime, "the keys are turned off", func() bool {
+		if tb.text("[data-keys-off]") == "Turn the keys off" {
+			tb.do(chromedp.Click(`[data-keys-off]`)) // of a busy browser, what opened above may still move it away
+		}
+		return tb.text("[data-keys-off]") == "Turn the keys on"
+	})
+	tb.do(chromedp.Evaluate[chromedp.Void](`document.activeElement.blur()`))
 	press("j")
 	wants("with the keys turned off", -1)
 	tb.open("/audit")
@@ -151,7 +157,9 @@ func testAuditKeys(t *testing.T, c *chromium) {
 
 	// What a row opens closes with Escape, which leads back to what opened it, and with a click beside it.
 	tb.open("/audit?columns=time,actor,target,reason,outcome")
-	open := func() int { return eval[int](tb, `document.querySelectorAll("details.more[open], details.drop[open]").length`) }
+	open := func() int {
+		return eval[int](tb, `document.querySelectorAll("details.more[open], details.drop[open]").length`)
+	}
 	summary := `tbody .more summary`
 	tb.do(chromedp.Click(summary))
 	tb.do(chromedp.Focus(`.more[open] input[name=comment]`))

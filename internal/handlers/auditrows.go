@@ -137,7 +137,7 @@ func (e *auditEntry) isNew(who auditViewer) bool {
 		events = []audit.Event{e.at}
 	}
 	return slices.ContainsFunc(events, func(ev audit.Event) bool {
-		return who.review.isNew(ev) && !(isReview(&ev) && ev.Actor.MemberID == who.memberID)
+		return who.review.isNew(ev) && (!isReview(&ev) || ev.Actor.MemberID != who.memberID)
 	})
 }
 
