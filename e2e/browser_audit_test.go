@@ -161,7 +161,9 @@ func testAuditKeys(t *testing.T, c *chromium) {
 		return eval[int](tb, `document.querySelectorAll("details.more[open], details.drop[open]").length`)
 	}
 	// A pointer may miss what still scrolls.
-	click := func(selector string) { eval[chromedp.Void](tb, fmt.Sprintf(`document.querySelector(%q).click()`, selector)) }
+	click := func(selector string) {
+		eval[chromedp.Void](tb, fmt.Sprintf(`document.querySelector(%q).click()`, selector))
+	}
 	summary := `tbody .more summary`
 	click(summary)
 	tb.do(chromedp.Focus(`.more[open] input[name=comment]`))
