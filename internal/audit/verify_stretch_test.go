@@ -150,6 +150,13 @@ func TestVerifyTellsTheCharacterZeroFromNull(t *testing.T) {
 	}
 }
 
+// redefine replaces a part of the definition of a table or an index of SQLite, and nothing that is stored.
+func (s *store) redefine(tb testing.TB, name, from, to string) {
+	tb.Helper()
+	quote := func(text string) string { return strings.ReplaceAll(text, `'`, `''`) }
+	s.tamper(tb, `PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '`+quote(from)+`', '`+quote(to)+`') WHERE name = '`+name+`'`)
+}
+
 // An index can have as many entries as it should, and others.
 func TestVerifyHoldsIndexesAgainstTheirTable(t *testing.T) {
 	t.Parallel()
@@ -169,14 +176,9 @@ func TestVerifyHoldsIndexesAgainstTheirTable(t *testing.T) {
 				s.record(t, deletion(acme, n))
 			}
 			s.db.Close()
-			rewrite := func(from, to string) {
-				t.Helper()
-				quote := func(text string) string { return strings.ReplaceAll(text, `'`, `''`) }
-				s.tamper(t, `PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '`+quote(from)+`', '`+quote(to)+`') WHERE name = '`+c.index+`'`)
-			}
-			rewrite(c.before, c.meanwhile)
+			s.redefine(t, c.index, c.before, c.meanwhile)
 			s.tamper(t, `REINDEX `+c.index)
-			rewrite(c.meanwhile, c.before)
+			s.redefine(t, c.index, c.meanwhile, c.before)
 			if err := s.verifyFile(t, ""); !errors.Is(err, audit.ErrTampered) || !strings.Contains(err.Error(), "damaged") {
 				t.Errorf("Verify: %v, want damage", err)
 			}
@@ -195,13 +197,9 @@ func TestVerifyFindsBytesInPlaceOfATextOfSQLite(t *testing.T) {
 				s.record(t, deletion(acme, n))
 			}
 			s.db.Close()
-			rewrite := func(from, to string) {
-				t.Helper()
-				s.tamper(t, `PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, '`+from+`', '`+to+`') WHERE name = 'audit_events'`)
-			}
-			rewrite(`) STRICT`, `)`)
+			s.redefine(t, "audit_events", `) STRICT`, `) /* lax */`)
 			s.tamper(t, `UPDATE audit_events SET `+column+` = CAST(`+column+` AS BLOB) WHERE tree = 2 AND seq = 1`)
-			s.tamper(t, `PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = sql || ' STRICT' WHERE name = 'audit_events'`)
+			s.redefine(t, "audit_events", `) /* lax */`, `) STRICT`)
 			if err := s.verifyFile(t, ""); !errors.Is(err, audit.ErrTampered) {
 				t.Errorf("Verify: %v, want ErrTampered", err)
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -179,5 +178,3 @@ func (f *storeFile) close() error {
 	}
 	return f.Close()
 }
-
-var _ io.ReaderAt = (*storeFile)(nil)
