@@ -23,8 +23,7 @@ type entries struct {
 	indexes []database.Index
 	seed    maphash.Seed
 
-	sums  []uint64 // of each index, over the rows verified so far
-	given bool     // up: there are rows that were verified in another way
+	sums []uint64 // of each index, over the rows verified so far
 
 	tree  string // of the rows that are read, with a line feed
 	place string // of the row, with a line feed
@@ -57,13 +56,6 @@ func (e *entries) take(sums []uint64) {
 		for i, sum := range sums {
 			e.sums[i] += sum
 		}
-	}
-}
-
-// give gives up counting.
-func (e *entries) give() {
-	if e != nil {
-		e.given = true
 	}
 }
 
@@ -142,7 +134,7 @@ func belongs(second string, ev *Event) bool {
 func (v *verification) indexes(ctx context.Context, tx *sql.Tx) error {
 	var damage string
 	var err error
-	if v.entries != nil && !v.entries.given && !v.odd.Load() {
+	if v.entries != nil && !v.odd.Load() {
 		if damage, err = v.entries.reader.DamageBeside(ctx, tx); err == nil && damage == "" {
 			if v.entriesFit(ctx, tx) && (v.pages == nil || v.pages.TextsInOrder() == nil) {
 				return nil

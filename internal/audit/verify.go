@@ -113,7 +113,7 @@ type verification struct {
 	progress func(done, total int64) // nil, or told how far a tree is read
 	entries  *entries                // nil: nothing compares the indexes with what is read
 	pages    *database.Pages         // nil: the store itself has to read
-	odd      atomic.Bool             // something was not as the pages should be: the store has to look at itself, too
+	odd      atomic.Bool             // pages or a stretch were not as they should be: the store has to look at itself, too
 	walked   int                     // stretches that were not intact
 	walkAll  bool                    // as if none were
 	workers  []*sql.Tx               // that see what tx sees, for stretches to be verified at once

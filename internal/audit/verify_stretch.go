@@ -97,7 +97,7 @@ func (w *walk) stretches(ctx context.Context) error {
 			return err
 		}
 		if w.edge.size != first || w.v.walkAll || !w.takes(&s) {
-			w.v.entries.give()
+			w.v.odd.Store(true) // and its entries were not counted
 			w.v.walked++
 			if err := w.through(ctx, first, min(first+indexStretch, w.t.size)); err != nil {
 				return err
